@@ -1,1 +1,3 @@
-//! (under construction)
+//! Pulling: a plan from facts and the last snapshot, a run that carries it out, a tally that says what it is worth.
+
+pub mod unit;
