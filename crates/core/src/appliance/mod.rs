@@ -3,7 +3,12 @@
 pub mod channel;
 pub mod facts;
 pub mod gate;
+pub mod hostkeys;
 pub mod lease;
 pub mod listing;
+pub mod openssh;
 pub mod quote;
+pub mod russh;
 pub mod secret_table;
+pub mod target;
+pub mod transport;
