@@ -21,7 +21,7 @@ use crate::{
         quote::quote,
     },
     progress::{Event, Progress},
-    vault::{BlobWriter, DataId, Folder, Metadata, Node, NodeType, Tree, TreeId, VaultError, VaultReader},
+    vault::{BlobWriter, DataId, Metadata, Node, NodeType, Tree, TreeId, VaultError, VaultReader},
 };
 
 /// The surroundings of a run.
@@ -109,8 +109,8 @@ pub struct Captured {
     pub replace: BTreeMap<Vec<u8>, Node>,
     /// Paths that are gone.
     pub remove: BTreeSet<Vec<u8>>,
-    /// Folders whose own facts or list of entries changed.
-    pub folders: BTreeMap<Vec<u8>, Folder>,
+    /// Folders whose own facts changed.
+    pub folders: BTreeMap<Vec<u8>, Metadata>,
     /// Unit digests to remember.
     pub units: Vec<(Vec<u8>, [u8; 16])>,
     /// Files or items in the snapshot.
@@ -171,7 +171,18 @@ impl Context<'_> {
     /// # Errors
     /// The vault cannot be read.
     pub fn parent_node(&self, path: &[u8]) -> Result<Option<Node>, VaultError> {
-        self.parent.as_ref().map_or(Ok(None), |root| self.reader.node_at(root, path))
+        self.parent.as_ref().map_or(Ok(None), |root| self.reader.node_at(*root, path))
+    }
+
+    /// Entries that the parent snapshot has in a folder and that are not among `names`.
+    ///
+    /// # Errors
+    /// The vault cannot be read.
+    pub fn gone_from(&self, folder: &[u8], names: &BTreeSet<Vec<u8>>) -> Result<Vec<Vec<u8>>, VaultError> {
+        let Some(tree) = self.parent_node(folder)?.and_then(|node| node.subtree) else { return Ok(Vec::new()) };
+        let nodes = self.reader.tree(&tree)?.nodes;
+        let gone = nodes.iter().map(|node| node.name().as_bytes().to_vec()).filter(|name| !names.contains(name));
+        Ok(gone.map(|name| [folder, b"/", &name].concat()).collect())
     }
 
     /// A file that comes from a command: the parent's node if it has the same content, else a new one.

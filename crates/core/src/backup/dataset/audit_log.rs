@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use crate::{
     appliance::quote::quote,
     backup::context::{CaptureError, Captured, Context},
-    vault::Folder,
 };
 
 const DUMP: &str = "/usr/local/share/enterprise/ghe-es-dump-json";
@@ -52,9 +51,10 @@ pub fn capture(ctx: &Context<'_>) -> Result<Captured, CaptureError> {
         entries.insert(format!("{index}.json").into_bytes());
         entries.insert(format!("{index}.size").into_bytes());
     }
+    captured.remove.extend(ctx.gone_from(b"audit-log", &entries)?);
     let before = ctx.parent_node(b"audit-log")?;
     let meta = before.map_or_else(|| ctx.synthetic_meta(0o700 | (1 << 31), 0), |node| node.meta);
-    captured.folders.insert(b"audit-log".to_vec(), Folder { meta, entries: Some(entries) });
+    captured.folders.insert(b"audit-log".to_vec(), meta);
     Ok(captured)
 }
 

@@ -9,14 +9,14 @@ use std::{
 use super::{
     entry_node::node_of,
     fetch::{Fate, Wanted, fetch},
-    resolve::{Child, Pending, Trust, resolve, sort},
+    resolve::{Child, Trust, resolve, sort},
     survey::{Survey, Surveyed, Surveyor},
 };
 use crate::{
     appliance::{channel::RemoteCommand, listing::for_each_record},
     backup::context::{CaptureError, Captured, Context, last_lines},
     progress::Event,
-    vault::{DataId, Folder, Node, Tree, VaultError},
+    vault::{DataId, Node, Tree, VaultError},
 };
 
 /// How often units whose files moved under us are listed and taken again.
@@ -327,7 +327,8 @@ impl Context<'_> {
             }
         }
         for (path, (node, names)) in folders {
-            captured.folders.insert(path, Folder { meta: node.meta, entries: Some(names) });
+            captured.remove.extend(self.gone_from(&path, &names)?);
+            captured.folders.insert(path, node.meta);
         }
         Ok(())
     }
