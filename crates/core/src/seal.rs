@@ -197,8 +197,8 @@ pub fn read(description: Option<&str>, tree: &str) -> Result<Seal, SealError> {
         .map_err(|_| unreadable("bad public key"))?
         .verify(envelope.manifest.as_bytes(), &Signature::from_bytes(&signature))
         .map_err(|_| SealError::BadSignature)?;
-    let manifest: Manifest =
-        serde_json::from_str(&envelope.manifest).map_err(|source| SealError::Unreadable(source.to_string()))?;
+    let manifest: Manifest = serde_json::from_str(&envelope.manifest)
+        .map_err(|source| SealError::Unreadable(source.to_string()))?;
     if manifest.tree != tree {
         return Err(SealError::OtherTree { sealed: manifest.tree, found: tree.into() });
     }

@@ -303,7 +303,9 @@ mod tests {
 
     #[test]
     fn roles_follow_the_replication_state() {
-        let facts = |more: &str| read(&format!("version=GitHub Enterprise Server 3.11.0\n{more}end=1\n"), "h").unwrap();
+        let facts = |more: &str| {
+            read(&format!("version=GitHub Enterprise Server 3.11.0\n{more}end=1\n"), "h").unwrap()
+        };
         assert_eq!(facts("").role, Role::Standalone);
         assert_eq!(facts("state=replica \ncluster=1\n").role, Role::Replica);
         assert_eq!(facts("cluster=1\n").role, Role::Cluster);

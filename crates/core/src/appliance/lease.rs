@@ -102,15 +102,22 @@ impl Lease {
             Ok(Ok(line)) => line,
             Ok(Err(source)) => return Err(ended(script, &source.to_string())),
             Err(_) => {
-                return Err(
-                    ChannelError::Timeout { label: script.label.clone(), what: "did not start", after: within }.into()
-                );
+                return Err(ChannelError::Timeout {
+                    label: script.label.clone(),
+                    what: "did not start",
+                    after: within,
+                }
+                .into());
             }
         };
         let Some(said) = line.strip_prefix("held ") else {
             drop(stdin);
             let exit = running.wait()?;
-            let line = if line.trim().is_empty() { String::from_utf8_lossy(&exit.stderr).into_owned() } else { line };
+            let line = if line.trim().is_empty() {
+                String::from_utf8_lossy(&exit.stderr).into_owned()
+            } else {
+                line
+            };
             return Err(LeaseError::Refused {
                 label: script.label.clone(),
                 line: line.trim().to_owned(),

@@ -179,9 +179,12 @@ impl Context<'_> {
     /// # Errors
     /// The vault cannot be read.
     pub fn gone_from(&self, folder: &[u8], names: &BTreeSet<Vec<u8>>) -> Result<Vec<Vec<u8>>, VaultError> {
-        let Some(tree) = self.parent_node(folder)?.and_then(|node| node.subtree) else { return Ok(Vec::new()) };
+        let Some(tree) = self.parent_node(folder)?.and_then(|node| node.subtree) else {
+            return Ok(Vec::new());
+        };
         let nodes = self.reader.tree(&tree)?.nodes;
-        let gone = nodes.iter().map(|node| node.name().as_bytes().to_vec()).filter(|name| !names.contains(name));
+        let gone =
+            nodes.iter().map(|node| node.name().as_bytes().to_vec()).filter(|name| !names.contains(name));
         Ok(gone.map(|name| [folder, b"/", &name].concat()).collect())
     }
 
@@ -199,7 +202,8 @@ impl Context<'_> {
             return Ok(before);
         }
         let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
-        let mut node = Node::new_node(OsStr::from_bytes(name), NodeType::File, self.synthetic_meta(0o600, size));
+        let mut node =
+            Node::new_node(OsStr::from_bytes(name), NodeType::File, self.synthetic_meta(0o600, size));
         node.content = Some(content);
         Ok(node)
     }
@@ -246,7 +250,10 @@ impl Context<'_> {
         let counter = AtomicU64::new(0);
         let counted = Counted { input: output, part, progress: self.progress, total: &counter };
         let stored = if gunzip {
-            self.writer.put_file(&mut flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(128 * 1024, counted)))
+            self.writer.put_file(&mut flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(
+                128 * 1024,
+                counted,
+            )))
         } else {
             self.writer.put_file(&mut { counted })
         };
@@ -284,7 +291,8 @@ pub fn check(label: &str, exit: &Exit) -> Result<(), CaptureError> {
 #[must_use]
 pub fn last_lines(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
-    let mut lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).rev().take(3).collect();
+    let mut lines: Vec<&str> =
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).rev().take(3).collect();
     lines.reverse();
     if lines.is_empty() { "it said nothing".into() } else { lines.join(" / ") }
 }

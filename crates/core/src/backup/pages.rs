@@ -52,8 +52,9 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_again() {
-        let records: Vec<(Vec<u8>, Vec<u8>)> =
-            (0..1000_u32).map(|n| (format!("a/{n}\n\u{e9}").into_bytes(), n.to_be_bytes().to_vec())).collect();
+        let records: Vec<(Vec<u8>, Vec<u8>)> = (0..1000_u32)
+            .map(|n| (format!("a/{n}\n\u{e9}").into_bytes(), n.to_be_bytes().to_vec()))
+            .collect();
         let pages = write(records.iter().map(|(path, value)| (&path[..], &value[..])));
         assert!(pages.len() > 200);
         let mut back: Vec<_> = pages.values().flat_map(|page| read(page).unwrap()).collect();

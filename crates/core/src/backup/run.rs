@@ -129,12 +129,16 @@ pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
         .collect();
     same_appliance(&sealed, &facts, inputs.channel, settings, &mut warnings)?;
     let parent = sealed.last().map(|(snapshot, _)| Parent { id: snapshot.id, tree: snapshot.tree });
-    let previous =
-        sealed.iter().rev().find(|(_, seal)| seal.manifest.outcome == Outcome::Complete).map(|(_, seal)| seal.hash.clone());
+    let previous = sealed
+        .iter()
+        .rev()
+        .find(|(_, seal)| seal.manifest.outcome == Outcome::Complete)
+        .map(|(_, seal)| seal.hash.clone());
 
     let reader = inputs.vault.index()?;
     let writer = inputs.vault.writer(&reader, &lease)?;
-    let known = parent.as_ref().map_or_else(|| Ok(Known::new()), |parent| read_units(&reader, parent.tree))?;
+    let known =
+        parent.as_ref().map_or_else(|| Ok(Known::new()), |parent| read_units(&reader, parent.tree))?;
     let owners = Owners::parse(&facts.passwd, &facts.group);
     let ctx = Context {
         channel: inputs.channel,
@@ -162,14 +166,24 @@ fn guard(facts: &Facts, settings: &BackupSettings) -> Result<Vec<String>, Backup
     let mut warnings = Vec::new();
     let refuse = |reason: String| Err(BackupError::Refused { reason });
     if facts.version < facts::OLDEST {
-        return refuse(format!("GitHub Enterprise Server {} is older than {}", facts.version_text, facts::OLDEST));
+        return refuse(format!(
+            "GitHub Enterprise Server {} is older than {}",
+            facts.version_text,
+            facts::OLDEST
+        ));
     }
     match facts.role {
         Role::Replica if !settings.allow_replica => {
-            return refuse("this is a high-availability replica; back up the primary, or allow replicas".into());
+            return refuse(
+                "this is a high-availability replica; back up the primary, or allow replicas".into(),
+            );
         }
-        Role::Replica => warnings.push("a replica was backed up; its data may be in a transient state".into()),
-        Role::Cluster => return refuse("this is a node of a cluster, which this release does not back up".into()),
+        Role::Replica => {
+            warnings.push("a replica was backed up; its data may be in a transient state".into())
+        }
+        Role::Cluster => {
+            return refuse("this is a node of a cluster, which this release does not back up".into());
+        }
         Role::Primary => {
             warnings.push("the appliance has replicas; their Git maintenance was not paused".into());
         }
@@ -205,9 +219,11 @@ fn same_appliance(
     if before.uuid == facts.uuid {
         return Ok(());
     }
-    let text = format!("the appliance's UUID is {}, the vault's last snapshot is of {}", facts.uuid, before.uuid);
+    let text =
+        format!("the appliance's UUID is {}, the vault's last snapshot is of {}", facts.uuid, before.uuid);
     if channel.host_key().is_some_and(|key| key == before.host_key) {
-        warnings.push(format!("{text}; its host key is the same, so this looks like a promotion or a restore"));
+        warnings
+            .push(format!("{text}; its host key is the same, so this looks like a promotion or a restore"));
         return Ok(());
     }
     if settings.allow_other_appliance {
@@ -224,7 +240,8 @@ fn heal_gate(inputs: &BackupInputs<'_>, warnings: &mut Vec<String>) -> Result<()
         return Ok(());
     }
     let repositories = format!("{}/repositories", inputs.settings.data_root);
-    let removed = gate::remove(inputs.channel, &repositories, &record.mark).map_err(facts::FactsError::Channel)?;
+    let removed =
+        gate::remove(inputs.channel, &repositories, &record.mark).map_err(facts::FactsError::Channel)?;
     if removed {
         warnings.push("a maintenance gate that an earlier run had left was removed".into());
     }
@@ -359,9 +376,9 @@ fn capture_one(ctx: &Context<'_>, name: &str) -> Result<Captured, CaptureError> 
 }
 
 /// A run whose datasets have ended, before its snapshot.
-struct Finished<'a> {
+struct Finished<'a, 'c> {
     inputs: &'a BackupInputs<'a>,
-    ctx: &'a Context<'a>,
+    ctx: &'c Context<'c>,
     facts: &'a Facts,
     done: Vec<Done>,
     held: f64,
@@ -381,7 +398,7 @@ struct Joined<'a> {
     clock: Instant,
 }
 
-impl<'a> Finished<'a> {
+impl<'a> Finished<'a, '_> {
     /// Joins what the datasets contributed into one tree.
     fn join(self) -> Result<Joined<'a>, BackupError> {
         let Self { inputs, ctx, facts, done, held, mut warnings, clock } = self;
@@ -413,7 +430,9 @@ impl<'a> Finished<'a> {
         }
         if rows.iter().all(|row| row.outcome == Outcome::Failed) {
             let first = rows.iter().flat_map(|row| row.problems.first()).next();
-            return Err(BackupError::Nothing { first: first.cloned().unwrap_or_else(|| "no dataset was wanted".into()) });
+            return Err(BackupError::Nothing {
+                first: first.cloned().unwrap_or_else(|| "no dataset was wanted".into()),
+            });
         }
         // A dataset that failed or was left out keeps what the parent has, with the digests of that.
         for (path, digest) in ctx.known {
@@ -434,8 +453,7 @@ impl<'a> Finished<'a> {
 /// Items of earlier snapshots that a complete dataset does not have any more (a secret that was unset, SAML keys that are gone).
 fn drop_gone_items(ctx: &Context<'_>, rows: &[DatasetReport], graft: &mut Graft) -> Result<(), VaultError> {
     let Some(parent) = ctx.parent else { return Ok(()) };
-    let complete =
-        |name: &str| rows.iter().any(|row| row.name == name && row.outcome == Outcome::Complete);
+    let complete = |name: &str| rows.iter().any(|row| row.name == name && row.outcome == Outcome::Complete);
     for node in ctx.reader.tree(&parent)?.nodes {
         let name = node.name().to_string_lossy().into_owned();
         let owner = match name.as_str() {
@@ -456,9 +474,7 @@ fn drop_gone_items(ctx: &Context<'_>, rows: &[DatasetReport], graft: &mut Graft)
 /// A removal inside a removed folder says nothing new, and would bring the folder back.
 fn prune_removals(graft: &mut Graft) {
     let all = std::mem::take(&mut graft.remove);
-    let inside = |path: &[u8]| {
-        memchr::memchr_iter(b'/', path).any(|at| all.contains(&path[..at]))
-    };
+    let inside = |path: &[u8]| memchr::memchr_iter(b'/', path).any(|at| all.contains(&path[..at]));
     graft.remove = all.iter().filter(|path| !inside(path)).cloned().collect();
 }
 

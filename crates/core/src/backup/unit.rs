@@ -115,7 +115,10 @@ mod tests {
         assert_eq!(unit(repo, true), (repo, false));
         assert_eq!(unit(&format!("{repo}/refs/heads/objects/x"), false), (repo, false));
         assert_eq!(unit(&format!("{repo}/objects"), true), (format!("{repo}/objects").as_str(), false));
-        assert_eq!(unit(&format!("{repo}/objects/pack/p"), false), (format!("{repo}/objects").as_str(), false));
+        assert_eq!(
+            unit(&format!("{repo}/objects/pack/p"), false),
+            (format!("{repo}/objects").as_str(), false)
+        );
     }
 
     #[test]

@@ -59,11 +59,11 @@ impl StateFolder {
     /// # Errors
     /// It cannot be made.
     pub fn open(root: &Path) -> Result<Self, StateError> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(root)
-            .map_err(|source| StateError::Io { action: "create", path: root.into(), source })?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(|source| StateError::Io {
+            action: "create",
+            path: root.into(),
+            source,
+        })?;
         Ok(Self { root: root.into() })
     }
 
@@ -105,8 +105,10 @@ impl StateFolder {
     /// # Errors
     /// The record cannot be written.
     pub fn record_gate(&self, record: &GateRecord) -> Result<(), StateError> {
-        let text = serde_json::to_string(record)
-            .map_err(|source| StateError::Damaged { path: self.root.join("gate.json"), reason: source.to_string() })?;
+        let text = serde_json::to_string(record).map_err(|source| StateError::Damaged {
+            path: self.root.join("gate.json"),
+            reason: source.to_string(),
+        })?;
         self.write("gate.json", text.as_bytes())
     }
 

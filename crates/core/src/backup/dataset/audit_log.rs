@@ -63,7 +63,8 @@ fn one(ctx: &Context<'_>, index: &str, size: u64, captured: &mut Captured) -> Re
     let size_text = format!("{size}\n");
     let size_node = ctx.store_bytes(size_file.as_bytes(), size_text.as_bytes())?;
     let before = ctx.parent_node(json.as_bytes())?;
-    let same_size = ctx.parent_node(size_file.as_bytes())?.is_some_and(|node| node.content == size_node.content);
+    let same_size =
+        ctx.parent_node(size_file.as_bytes())?.is_some_and(|node| node.content == size_node.content);
     let node = match before {
         Some(node) if same_size && !ctx.settings.full => node,
         _ => {
@@ -110,7 +111,8 @@ mod tests {
     #[test]
     fn only_audit_log_indices_with_plain_names_and_sizes_count() {
         let text = "audit_log-1-2024-02-1 123\nusers 5\naudit_log-2 x\naudit_log-3;rm 9\n audit_log-4   7 \n";
-        let names: Vec<_> = parse_indices(text).into_iter().map(|(name, size)| format!("{name}={size}")).collect();
+        let names: Vec<_> =
+            parse_indices(text).into_iter().map(|(name, size)| format!("{name}={size}")).collect();
         assert_eq!(names, ["audit_log-1-2024-02-1=123", "audit_log-4=7"]);
     }
 }

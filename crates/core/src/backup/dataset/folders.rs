@@ -36,8 +36,11 @@ pub fn capture(ctx: &Context<'_>, folder: &str) -> Result<Captured, CaptureError
     }
     let tally = Tally::default();
     let root = quote(&ctx.settings.data_root);
-    let find = |roots: &str| format!("cd {root} && sudo {roots} {} -printf '{FORMAT}' | gzip -1", expression(folder));
-    let survey = ctx.list(&format!("list {folder}"), &find(&format!("find {}", quote(folder))), &[], &tally)?;
+    let find = |roots: &str| {
+        format!("cd {root} && sudo {roots} {} -printf '{FORMAT}' | gzip -1", expression(folder))
+    };
+    let survey =
+        ctx.list(&format!("list {folder}"), &find(&format!("find {}", quote(folder))), &[], &tally)?;
     let relist = |units: &[Vec<u8>]| {
         let script = format!(
             "cd {root} && sudo xargs -0 -r sh -c 'exec find \"$@\" -printf \"{FORMAT}\"' sh | gzip -1"

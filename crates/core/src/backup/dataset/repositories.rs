@@ -123,7 +123,12 @@ struct Run<'a, 'b> {
 
 impl Run<'_, '_> {
     /// Units of the parent that the listing does not have any more.
-    fn removals(&mut self, units: &BTreeMap<Vec<u8>, Surveyed>, places: &BTreeSet<Vec<u8>>, captured: &mut Captured) {
+    fn removals(
+        &mut self,
+        units: &BTreeMap<Vec<u8>, Surveyed>,
+        places: &BTreeSet<Vec<u8>>,
+        captured: &mut Captured,
+    ) {
         let ours = |path: &&Vec<u8>| path.starts_with(b"repositories/");
         for path in self.ctx.known.keys().filter(ours) {
             let there = if is_objects(path) { places.contains(path) } else { units.contains_key(path) };
@@ -286,7 +291,8 @@ impl Run<'_, '_> {
                 captured.units.push((path.to_vec(), *digest));
             }
         }
-        let state = if self.ctx.known.contains_key(repository) { "keeps its last good copy" } else { "is missing" };
+        let state =
+            if self.ctx.known.contains_key(repository) { "keeps its last good copy" } else { "is missing" };
         captured.problems.push(format!("repository `{}` {state}: {why}", lossy(repository)));
     }
 }

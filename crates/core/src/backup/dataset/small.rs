@@ -18,11 +18,8 @@ struct Item {
 /// The vault fails; single items are problems in the result.
 pub fn settings(ctx: &Context<'_>) -> Result<Captured, CaptureError> {
     let root = &ctx.settings.data_root;
-    let mut items = vec![Item {
-        file: "settings.json",
-        label: "export settings",
-        script: "ghe-export-settings".into(),
-    }];
+    let mut items =
+        vec![Item { file: "settings.json", label: "export settings", script: "ghe-export-settings".into() }];
     let (license, newer) = (quote(&ctx.settings.license), quote(&format!("{root}/common/enterprise.ghl")));
     items.push(Item {
         file: "enterprise.ghl",

@@ -65,7 +65,13 @@ impl Context<'_> {
     ///
     /// # Errors
     /// The command or its stream fails, or it names an error other than a vanished entry.
-    pub fn list(&self, label: &str, script: &str, places: &[Vec<u8>], tally: &Tally) -> Result<Survey, CaptureError> {
+    pub fn list(
+        &self,
+        label: &str,
+        script: &str,
+        places: &[Vec<u8>],
+        tally: &Tally,
+    ) -> Result<Survey, CaptureError> {
         self.check_cancelled()?;
         let command = RemoteCommand::bulk(label, self.bash(script), self.settings.idle);
         let mut running = self.channel.start(&command)?;
@@ -207,16 +213,17 @@ impl Context<'_> {
         let mut order: Vec<usize> = (0..wanted.len()).collect();
         order.sort_by_key(|at| !wanted[*at].path.ends_with(b"/packed-refs"));
         let ordered: Vec<Wanted> = order.iter().map(|at| wanted[*at].clone()).collect();
-        let fates = fetch(self.channel, &self.settings.data_root, &self.settings.nice, &ordered, |_, body| {
-            if self.settings.cancel.is_cancelled() {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            let stored = self.writer.put_file(body).map_err(into_io)?;
-            tally.bytes_read.fetch_add(stored.size, Ordering::Relaxed);
-            tally.files.fetch_add(1, Ordering::Relaxed);
-            self.progress.event(Event::Advanced { part, bytes: stored.size, items: 1 });
-            Ok((stored.content, stored.size))
-        });
+        let fates =
+            fetch(self.channel, &self.settings.data_root, &self.settings.nice, &ordered, |_, body| {
+                if self.settings.cancel.is_cancelled() {
+                    return Err(io::ErrorKind::Interrupted.into());
+                }
+                let stored = self.writer.put_file(body).map_err(into_io)?;
+                tally.bytes_read.fetch_add(stored.size, Ordering::Relaxed);
+                tally.files.fetch_add(1, Ordering::Relaxed);
+                self.progress.event(Event::Advanced { part, bytes: stored.size, items: 1 });
+                Ok((stored.content, stored.size))
+            });
         self.check_cancelled()?;
         let mut sorted: Vec<Option<Fate<(Vec<DataId>, u64)>>> = Vec::new();
         sorted.resize_with(wanted.len(), || None);
@@ -265,7 +272,13 @@ impl Context<'_> {
     ///
     /// # Errors
     /// The vault or the connection fails.
-    pub fn take_spine(&self, part: &str, survey: &Survey, captured: &mut Captured, tally: &Tally) -> Result<(), CaptureError> {
+    pub fn take_spine(
+        &self,
+        part: &str,
+        survey: &Survey,
+        captured: &mut Captured,
+        tally: &Tally,
+    ) -> Result<(), CaptureError> {
         let changed: Vec<(&Vec<u8>, &Surveyed)> =
             survey.units.iter().filter(|(path, unit)| unit.changed() && is_spine(path)).collect();
         if changed.is_empty() {
@@ -323,7 +336,9 @@ impl Context<'_> {
                         names.remove(&file.path[at + 1..]);
                     }
                 }
-                Fate::Failed(why) => captured.problems.push(format!("cannot read `{}`: {why}", lossy(&file.path))),
+                Fate::Failed(why) => {
+                    captured.problems.push(format!("cannot read `{}`: {why}", lossy(&file.path)))
+                }
             }
         }
         for (path, (node, names)) in folders {

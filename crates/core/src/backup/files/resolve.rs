@@ -209,8 +209,9 @@ mod tests {
         let paths: Vec<_> = entries.iter().map(|e| String::from_utf8_lossy(&e.path).into_owned()).collect();
         assert_eq!(paths, ["u", "u/a", "u/a/z", "u/a-", "u/a.b"]);
         let mut wanted = Vec::new();
-        let pending =
-            resolve(&entries, &Owners::default(), Trust::Facts, None, &NoTrees, &mut wanted).unwrap().unwrap();
+        let pending = resolve(&entries, &Owners::default(), Trust::Facts, None, &NoTrees, &mut wanted)
+            .unwrap()
+            .unwrap();
         assert_eq!(pending.children.len(), 3);
         assert_eq!(wanted.len(), 3);
     }
