@@ -175,7 +175,11 @@ mod tests {
     fn the_documented_table_lists_every_code() {
         let page = include_str!("../../../docs/exit-codes.md");
         for kind in Kind::ALL {
-            assert!(page.contains(&format!("| {} |", kind.exit_code())), "code {} is missing", kind.exit_code());
+            assert!(
+                page.contains(&format!("| {} |", kind.exit_code())),
+                "code {} is missing",
+                kind.exit_code()
+            );
         }
     }
 

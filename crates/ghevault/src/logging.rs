@@ -28,15 +28,22 @@ pub fn install(settings: &Settings, screen: &Screen) -> CommandResult {
         .map_err(|error| CommandError::usage("RUST_LOG is not understood").because_of(Some(&error)))?;
     let (writer, on_terminal) = match &settings.log_file {
         Some(path) => {
-            let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(|error| {
-                CommandError::usage(format!("cannot open the log file {}", path.display())).because_of(Some(&error))
-            })?;
+            let file =
+                OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(|error| {
+                    CommandError::usage(format!("cannot open the log file {}", path.display()))
+                        .because_of(Some(&error))
+                })?;
             (BoxMakeWriter::new(Mutex::new(file)), false)
         }
         None => (BoxMakeWriter::new(|| BesideBars), output::stderr_is_terminal()),
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(on_terminal);
-    if settings.log_json { builder.json().init() } else { builder.with_target(false).init() }
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(on_terminal);
+    if settings.log_json {
+        builder.json().init()
+    } else {
+        builder.with_target(false).init()
+    }
     Ok(())
 }
 

@@ -178,7 +178,8 @@ mod tests {
         for row in OPTIONS {
             let Some(flag) = row.flag else { continue };
             let known = command.get_arguments().any(|argument| {
-                argument.get_long().is_some_and(|long| flag == format!("--{long}")) && argument.is_global_set()
+                argument.get_long().is_some_and(|long| flag == format!("--{long}"))
+                    && argument.is_global_set()
             });
             assert!(known, "{flag} is in the table but not on the command line");
         }

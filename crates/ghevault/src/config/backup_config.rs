@@ -89,14 +89,16 @@ impl Reader<'_> {
 
     /// Drops blanks, not line ends.
     fn skip_blanks(&mut self) {
-        while self.peek().is_some_and(|character| character == ' ' || character == '\t' || character == '\r') {
+        while self.peek().is_some_and(|character| character == ' ' || character == '\t' || character == '\r')
+        {
             self.next();
         }
     }
 
     /// Takes a name of letters, digits and underscores.
     fn name(&mut self) -> String {
-        let end = self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(self.rest.len());
+        let end =
+            self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(self.rest.len());
         let (name, rest) = self.rest.split_at(end);
         self.rest = rest;
         name.to_owned()
@@ -138,7 +140,9 @@ impl Reader<'_> {
                 self.skip_line();
                 Ok(Some((name, value)))
             }
-            Some(_) => Err(format!("`{name}` is followed by more than a comment; commands are never executed")),
+            Some(_) => {
+                Err(format!("`{name}` is followed by more than a comment; commands are never executed"))
+            }
         }
     }
 
@@ -256,7 +260,8 @@ mod tests {
 
     #[test]
     fn assignments_with_quotes_comments_and_references_are_read() {
-        let text = "# comment\n\nA=plain # why\n  export B=\"in $A and ${A}\" \nC='no $A'\nD=a\\ b\"c\"'d'\nE=\n";
+        let text =
+            "# comment\n\nA=plain # why\n  export B=\"in $A and ${A}\" \nC='no $A'\nD=a\\ b\"c\"'d'\nE=\n";
         let expected = [
             ("A", "plain", 3),
             ("B", "in plain and plain", 4),
@@ -298,7 +303,8 @@ mod tests {
 
     #[test]
     fn variables_from_outside_are_asked_last() {
-        let script = parse("A=$HOME/x\nHOME=/own\nB=$HOME\n", |name| (name == "HOME").then(|| "/h".to_owned()));
+        let script =
+            parse("A=$HOME/x\nHOME=/own\nB=$HOME\n", |name| (name == "HOME").then(|| "/h".to_owned()));
         let values: Vec<_> = script.assignments.iter().map(|a| a.value.as_str()).collect();
         assert_eq!(values, ["/h/x", "/own", "/own"]);
     }

@@ -52,7 +52,8 @@ const fn v(name: &'static str, fate: Fate) -> VariableRow {
 }
 
 /// A path override for tests of backup-utils itself.
-const TEST_HOOK: &str = "moves paths of an appliance for tests of backup-utils; ghevault reads only real appliances";
+const TEST_HOOK: &str =
+    "moves paths of an appliance for tests of backup-utils; ghevault reads only real appliances";
 
 /// All variables, in the order of contract §8.2.
 pub const VARIABLES: &[VariableRow] = &[
@@ -66,23 +67,47 @@ pub const VARIABLES: &[VariableRow] = &[
         Map("`restore.skip_audit_log`", |text, _| yes_no("restore.skip_audit_log", text)),
     ),
     v("GHE_BACKUP_PAGES", Map("`no` adds `pages` to `backup.skip` and `restore.skip`", pages)),
-    v("GHE_BACKUP_FSCK", NoEffect("`verify` proves what is stored; a copy on disk to run `git fsck` on does not exist")),
-    v("GHE_SKIP_CHECKS", NoEffect("the local checks of backup-utils (tools, disk estimate) do not exist here")),
+    v(
+        "GHE_BACKUP_FSCK",
+        NoEffect("`verify` proves what is stored; a copy on disk to run `git fsck` on does not exist"),
+    ),
+    v(
+        "GHE_SKIP_CHECKS",
+        NoEffect("the local checks of backup-utils (tools, disk estimate) do not exist here"),
+    ),
     v("GHE_CREATE_DATA_DIR", NoEffect("only `init` creates a vault; a missing one is exit code 10")),
     v("GHE_EXTRA_SSH_OPTS", Map("`ssh_key`, `host`, `transport` and `ssh_options`", ssh)),
-    v("GHE_EXTRA_RSYNC_OPTS", Map("`--bwlimit` becomes `bwlimit`; other options are refused, there is no rsync", rsync)),
+    v(
+        "GHE_EXTRA_RSYNC_OPTS",
+        Map("`--bwlimit` becomes `bwlimit`; other options are refused, there is no rsync", rsync),
+    ),
     v("GHE_RSYNC_COMPRESSION_ENABLED", NoEffect("listings and dumps always travel compressed")),
     v("RSYNC_WARNING", NoEffect("there is no rsync")),
     v("GHE_VERBOSE_LOG", Map("`log_file`", |text, context| Ok(vec![("log_file", absolute(text, context))]))),
     v("OUTPUT_COLOR", NoEffect("output is coloured on terminals only, never in logs")),
-    v("GHE_MSSQL_BACKUP_CADENCE", NoEffect("GitHub Actions' databases are not backed up by this release; `doctor` says so")),
-    v("GHE_PARALLEL_ENABLED", NoEffect("datasets are always read in parallel; `GHE_PARALLEL_MAX_JOBS` limits it")),
+    v(
+        "GHE_MSSQL_BACKUP_CADENCE",
+        NoEffect("GitHub Actions' databases are not backed up by this release; `doctor` says so"),
+    ),
+    v(
+        "GHE_PARALLEL_ENABLED",
+        NoEffect("datasets are always read in parallel; `GHE_PARALLEL_MAX_JOBS` limits it"),
+    ),
     v("GHE_PARALLEL_MAX_JOBS", Map("`backup.parallel`", |text, _| number("backup.parallel", text))),
     v("GHE_PARALLEL_RSYNC_MAX_JOBS", NoEffect("there is no rsync; `backup.parallel` limits all reading")),
-    v("GHE_PARALLEL_MAX_LOAD", NoEffect("the load is on the appliance, where `GHE_NICE` and `GHE_IONICE` hold")),
+    v(
+        "GHE_PARALLEL_MAX_LOAD",
+        NoEffect("the load is on the appliance, where `GHE_NICE` and `GHE_IONICE` hold"),
+    ),
     v("GHE_INCREMENTAL_MAX_BACKUPS", NoEffect("every snapshot is whole; there are no chains")),
-    v("EXTERNAL_DATABASE_BACKUP_SCRIPT", Refused("ghevault runs no scripts of others; dump the external database by its own means", &[""])),
-    v("EXTERNAL_DATABASE_RESTORE_SCRIPT", Refused("ghevault runs no scripts of others; restore the external database by its own means", &[""])),
+    v(
+        "EXTERNAL_DATABASE_BACKUP_SCRIPT",
+        Refused("ghevault runs no scripts of others; dump the external database by its own means", &[""]),
+    ),
+    v(
+        "EXTERNAL_DATABASE_RESTORE_SCRIPT",
+        Refused("ghevault runs no scripts of others; restore the external database by its own means", &[""]),
+    ),
     v("GHE_NICE", Honoured("backup.nice")),
     v("GHE_IONICE", Honoured("backup.ionice")),
     v("GHE_GIT_COOLDOWN_PERIOD", Map("`backup.drain_s`", |text, _| number("backup.drain_s", text))),
@@ -93,10 +118,16 @@ pub const VARIABLES: &[VariableRow] = &[
         "GHE_MANAGE_CONSOLE_PW_RESTORE",
         Map("`restore.console_password`", |text, _| yes_no("restore.console_password", text)),
     ),
-    v("GHE_SKIP_SEARCH_INDICES", Map("`yes` adds `elasticsearch` to `backup.skip` and `restore.skip`", search)),
+    v(
+        "GHE_SKIP_SEARCH_INDICES",
+        Map("`yes` adds `elasticsearch` to `backup.skip` and `restore.skip`", search),
+    ),
     v("GHE_FILE_SYSTEM_WRITE_CHECK", NoEffect("`doctor` and `restore` make their own checks")),
     v("GHE_ES_BACKUP_STRATEGY", Refused("only copies of the index files are supported", &["rsync", ""])),
-    v("GHE_ES_SNAPSHOT_NAME_PREFIX", NoEffect("belongs to `GHE_ES_BACKUP_STRATEGY`, of which only `rsync` is supported")),
+    v(
+        "GHE_ES_SNAPSHOT_NAME_PREFIX",
+        NoEffect("belongs to `GHE_ES_BACKUP_STRATEGY`, of which only `rsync` is supported"),
+    ),
     v("GHE_SSH_PROXY", Map("`ssh_options`: `-o ProxyCommand=…`, with `transport = \"openssh\"`", proxy)),
     v("GHE_DISABLE_SSH_MUX", NoEffect("connections are ghevault's own")),
     v("GHE_VERBOSE_SSH", NoEffect("set `RUST_LOG=ghevault_core=debug`")),
@@ -112,7 +143,10 @@ pub const VARIABLES: &[VariableRow] = &[
     v("SYNC_IN_PROGRESS_FILE", Refused(TEST_HOOK, &["/data/user/repositories/.sync_in_progress", ""])),
     v("GHE_RELEASE_FILE", NoEffect("the backup host is never taken for an appliance")),
     v("FINGERPRINT_BLACKLIST", NoEffect("the list of leaked host keys is built in")),
-    v("GHE_TEST_REMOTE_VERSION", Refused("would hide the appliance's version and switch the gate off", &[""])),
+    v(
+        "GHE_TEST_REMOTE_VERSION",
+        Refused("would hide the appliance's version and switch the gate off", &[""]),
+    ),
 ];
 
 /// The layer that a file gives, and what else there is to say about it.
@@ -141,10 +175,12 @@ pub fn import(script: &Script, path: &Path) -> Imported {
         let origin = Origin::File { path: path.to_owned(), line: assignment.line, name: row.name.to_owned() };
         let place = format!("{}: `{}`", at(assignment.line), row.name);
         match row.fate {
-            Honoured(key) if assignment.value.is_empty() && key != "backup.nice" && key != "backup.ionice" => {}
+            Honoured(key)
+                if assignment.value.is_empty() && key != "backup.nice" && key != "backup.ionice" => {}
             Honoured(key) => imported.layer.set(key, &assignment.value, origin),
-            Map(_, translate) => match translate(&assignment.value, &context) {
+            Map(into, translate) => match translate(&assignment.value, &context) {
                 Ok(values) => {
+                    imported.notes.push(format!("{place} becomes {into}"));
                     for (key, text) in values {
                         append(&mut imported.layer, key, &text, origin.clone());
                     }
@@ -161,7 +197,11 @@ pub fn import(script: &Script, path: &Path) -> Imported {
     for assignment in &script.assignments {
         let ours = assignment.name.starts_with("GHE_") || assignment.name.starts_with("EXTERNAL_DATABASE_");
         if ours && !VARIABLES.iter().any(|row| row.name == assignment.name) {
-            imported.notes.push(format!("{}: `{}` is not known and has no effect", at(assignment.line), assignment.name));
+            imported.notes.push(format!(
+                "{}: `{}` is not known and has no effect",
+                at(assignment.line),
+                assignment.name
+            ));
         }
     }
     imported
@@ -187,7 +227,9 @@ fn number(key: &'static str, text: &str) -> Result<Mapped, String> {
 
 /// A yes or no for an option.
 fn yes_no(key: &'static str, text: &str) -> Result<Mapped, String> {
-    amount::truth(text).map(|truth| vec![(key, truth.to_string())]).ok_or_else(|| "is neither yes nor no".to_owned())
+    amount::truth(text)
+        .map(|truth| vec![(key, truth.to_string())])
+        .ok_or_else(|| "is neither yes nor no".to_owned())
 }
 
 /// A path, relative ones from the file's folder.
@@ -204,7 +246,8 @@ fn host(text: &str, context: &Context<'_>) -> Result<Mapped, String> {
         Some(options) => ssh_options::parse(&options)?,
         None => ssh_options::SshOptions::default(),
     };
-    let user = options.user.filter(|_| !text.contains('@')).map(|user| format!("{user}@")).unwrap_or_default();
+    let user =
+        options.user.filter(|_| !text.contains('@')).map(|user| format!("{user}@")).unwrap_or_default();
     // As in ssh, the option comes first and wins over the specification's own port.
     let (bare, port) = match (options.port, text.rsplit_once(':')) {
         (Some(port), Some((bare, digits))) if digits.parse::<u16>().is_ok() => (bare, format!(":{port}")),
@@ -222,7 +265,11 @@ fn vault(text: &str, context: &Context<'_>) -> Result<Mapped, String> {
 }
 
 fn skip_both(dataset: &str, skip: bool) -> Mapped {
-    if skip { vec![("backup.skip", dataset.to_owned()), ("restore.skip", dataset.to_owned())] } else { Vec::new() }
+    if skip {
+        vec![("backup.skip", dataset.to_owned()), ("restore.skip", dataset.to_owned())]
+    } else {
+        Vec::new()
+    }
 }
 
 fn pages(text: &str, _: &Context<'_>) -> Result<Mapped, String> {
@@ -265,7 +312,8 @@ fn rsync(text: &str, _: &Context<'_>) -> Result<Mapped, String> {
             Some(rest) => rest.strip_prefix('=').ok_or_else(|| format!("has the unknown option `{word}`"))?,
             None => return Err(format!("has the option `{word}`; there is no rsync that could take it")),
         };
-        let bytes = amount::bytes(value, 1024).ok_or_else(|| format!("limits to `{value}`, which is no rate"))?;
+        let bytes =
+            amount::bytes(value, 1024).ok_or_else(|| format!("limits to `{value}`, which is no rate"))?;
         // rsync takes 0 for "no limit".
         if bytes > 0 {
             mapped.push(("bwlimit", bytes.to_string()));

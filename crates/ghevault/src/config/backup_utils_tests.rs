@@ -74,7 +74,9 @@ fn what_would_change_the_result_silently_is_refused() {
     );
     assert_eq!(got.refusals.len(), 5);
     assert!(got.refusals[0].contains(":6: `GHE_HOSTNAME` uses command substitution"), "{}", got.refusals[0]);
-    assert!(got.refusals.iter().any(|text| text.contains(":1: `EXTERNAL_DATABASE_BACKUP_SCRIPT` is refused")));
+    assert!(
+        got.refusals.iter().any(|text| text.contains(":1: `EXTERNAL_DATABASE_BACKUP_SCRIPT` is refused"))
+    );
 }
 
 #[test]
@@ -88,5 +90,8 @@ fn what_has_no_effect_is_told() {
 fn a_bastion_asks_for_the_ssh_program() {
     let got = imported("GHE_SSH_PROXY='ssh bastion -W %h:%p'\nGHE_EXTRA_SSH_OPTS='-F /etc/cfg'\n");
     assert_eq!(value(&got, "transport").as_deref(), Some("openssh"));
-    assert_eq!(value(&got, "ssh_options").as_deref(), Some("-F\n/etc/cfg\n-o\nProxyCommand=ssh bastion -W %h:%p"));
+    assert_eq!(
+        value(&got, "ssh_options").as_deref(),
+        Some("-F\n/etc/cfg\n-o\nProxyCommand=ssh bastion -W %h:%p")
+    );
 }

@@ -32,7 +32,10 @@ impl Home {
     #[must_use]
     pub fn config_candidates(&self) -> Vec<PathBuf> {
         let own = self.config.clone().or_else(|| self.home.as_ref().map(|home| home.join(".config")));
-        own.into_iter().chain([PathBuf::from("/etc")]).map(|folder| folder.join("ghevault/ghevault.toml")).collect()
+        own.into_iter()
+            .chain([PathBuf::from("/etc")])
+            .map(|folder| folder.join("ghevault/ghevault.toml"))
+            .collect()
     }
 
     /// Where `backup.config` is searched, best first (contract §8.1).
@@ -62,7 +65,9 @@ impl Home {
 pub fn file(named: Option<&Path>, candidates: &[PathBuf]) -> CommandResult<Option<PathBuf>> {
     match named {
         Some(path) if path.is_file() => Ok(Some(path.to_owned())),
-        Some(path) => Err(CommandError::usage(format!("the configuration {} does not exist", path.display()))),
+        Some(path) => {
+            Err(CommandError::usage(format!("the configuration {} does not exist", path.display())))
+        }
         None => Ok(candidates.iter().find(|path| path.is_file()).cloned()),
     }
 }

@@ -31,7 +31,13 @@ const fn row(
 /// All options.
 pub const OPTIONS: &[OptionRow] = &[
     row("host", Some("GHEVAULT_HOST"), Some("--host"), "none", "the appliance: `[user@]host[:port]`"),
-    row("ssh_key", Some("GHEVAULT_SSH_KEY"), Some("--ssh-key"), "none", "secret source of the private SSH key"),
+    row(
+        "ssh_key",
+        Some("GHEVAULT_SSH_KEY"),
+        Some("--ssh-key"),
+        "none",
+        "secret source of the private SSH key",
+    ),
     row(
         "password",
         Some("GHEVAULT_PASSWORD"),
@@ -104,14 +110,14 @@ pub const OPTIONS: &[OptionRow] = &[
     row("restore.host", None, None, "none", "default target of `restore`; still has to be confirmed"),
     row("restore.skip_audit_log", None, None, "`false`", "do not restore the audit log"),
     row("restore.skip", None, None, "none", "datasets that `restore` leaves alone"),
+    row("restore.console_password", None, None, "`true`", "restore the Management Console's password"),
     row(
-        "restore.console_password",
+        "retention.keep_last",
         None,
         None,
-        "`true`",
-        "restore the Management Console's password",
+        "none",
+        "complete snapshots that `forget` keeps; nothing else drops any",
     ),
-    row("retention.keep_last", None, None, "none", "complete snapshots that `forget` keeps; nothing else drops any"),
 ];
 
 /// The row of a key.

@@ -4,10 +4,10 @@ use super::{
     amount, backup_config, backup_utils,
     layer::{Layer, Origin, Value},
     locate::{self, Home},
-    secret::SecretSource,
-    toml_file,
+    option, toml_file,
 };
 use crate::error::{CommandError, CommandResult};
+use ghevault_core::keys::{SecretError, SecretSource};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -114,7 +114,11 @@ fn read_backup_config(
     let outer = |name: &str| if name == "HOME" { lookup(name) } else { None };
     let mut script = backup_config::parse(&text, outer);
     if let Some(host) = lookup("GHE_HOSTNAME").filter(|host| !host.is_empty()) {
-        script.assignments.push(backup_config::Assignment { name: "GHE_HOSTNAME".to_owned(), value: host, line: 0 });
+        script.assignments.push(backup_config::Assignment {
+            name: "GHE_HOSTNAME".to_owned(),
+            value: host,
+            line: 0,
+        });
     }
     let imported = backup_utils::import(&script, path);
     if imported.refusals.is_empty() {
@@ -140,7 +144,8 @@ fn typed(merged: &Layer, home: &Home, notes: Vec<String>) -> CommandResult<Setti
     let nice = merged.get("backup.nice").map_or("nice -n 19", |value| value.text.trim());
     let ionice = merged.get("backup.ionice").map_or("ionice -c 3", |value| value.text.trim());
     let state = text("state").map(PathBuf::from).or_else(|| home.default_state()).ok_or_else(|| {
-        CommandError::usage("no folder for state: neither GHEVAULT_STATE nor HOME is set").hint("Set GHEVAULT_STATE.")
+        CommandError::usage("no folder for state: neither GHEVAULT_STATE nor HOME is set")
+            .hint("Set GHEVAULT_STATE.")
     })?;
     let parallel = parsed(merged, "backup.parallel", "a number from 1 to 64", |text| {
         text.parse::<usize>().ok().filter(|number| (1..=64).contains(number))
@@ -187,26 +192,37 @@ fn typed(merged: &Layer, home: &Home, notes: Vec<String>) -> CommandResult<Setti
         notes,
     };
     if !settings.ssh_options.is_empty() && settings.transport == Transport::Russh {
-        return Err(CommandError::usage("`ssh_options` are set, but only the `ssh` program understands them")
-            .hint("Set `transport = \"openssh\"` (or GHEVAULT_TRANSPORT=openssh)."));
+        return Err(CommandError::usage(
+            "`ssh_options` are set, but only the `ssh` program understands them",
+        )
+        .hint("Set `transport = \"openssh\"` (or GHEVAULT_TRANSPORT=openssh)."));
     }
     Ok(settings)
 }
 
 /// The value of an option through `parse`, or an error that says what it should be and where it was set.
-fn parsed<T>(merged: &Layer, key: &str, what: &str, parse: impl Fn(&str) -> Option<T>) -> CommandResult<Option<T>> {
+fn parsed<T>(
+    merged: &Layer,
+    key: &str,
+    what: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> CommandResult<Option<T>> {
     let Some(value) = merged.get(key).filter(|value| !value.text.is_empty()) else { return Ok(None) };
-    parse(&value.text)
-        .map(Some)
-        .ok_or_else(|| CommandError::usage(format!("{} is `{}`, not {what}", value.origin, value.text)))
+    parse(&value.text).map(Some).ok_or_else(|| {
+        let error = CommandError::usage(format!("{} is `{}`, not {what}", value.origin, value.text));
+        match option::find(key) {
+            Some(row) => error.hint(format!("`{key}` is {}; default {}.", row.meaning, row.default)),
+            None => error,
+        }
+    })
 }
 
 /// A secret source; the value itself is not repeated in errors, it might be the secret.
 fn secret(merged: &Layer, key: &str) -> CommandResult<Option<SecretSource>> {
     let Some(value) = merged.get(key).filter(|value| !value.text.is_empty()) else { return Ok(None) };
-    value.text.parse().map(Some).map_err(|reason: String| {
+    value.text.parse().map(Some).map_err(|reason: SecretError| {
         CommandError::usage(format!("the value of {}: {reason}", value.origin))
-            .hint("A secret source is `file:PATH` or `env:NAME`.")
+            .hint("Put the secret into a file and give `file:PATH`.")
     })
 }
 
@@ -216,7 +232,7 @@ impl Settings {
     /// # Errors
     /// None is named.
     pub fn require_host(&self) -> CommandResult<&Value> {
-        self.host.as_ref().ok_or_else(|| missing("appliance", "GHEVAULT_HOST", "--host", "host"))
+        self.host.as_ref().ok_or_else(|| missing("appliance", "host"))
     }
 
     /// The vault.
@@ -224,7 +240,7 @@ impl Settings {
     /// # Errors
     /// None is named.
     pub fn require_vault(&self) -> CommandResult<&str> {
-        self.vault.as_deref().ok_or_else(|| missing("vault", "GHEVAULT_VAULT", "--vault", "vault"))
+        self.vault.as_deref().ok_or_else(|| missing("vault", "vault"))
     }
 
     /// Source of the SSH key.
@@ -232,7 +248,7 @@ impl Settings {
     /// # Errors
     /// None is named.
     pub fn require_ssh_key(&self) -> CommandResult<&SecretSource> {
-        self.ssh_key.as_ref().ok_or_else(|| missing("SSH key", "GHEVAULT_SSH_KEY", "--ssh-key", "ssh_key"))
+        self.ssh_key.as_ref().ok_or_else(|| missing("SSH key", "ssh_key"))
     }
 
     /// Source of the vault's password.
@@ -240,14 +256,20 @@ impl Settings {
     /// # Errors
     /// None is named.
     pub fn require_password(&self) -> CommandResult<&SecretSource> {
-        self.password.as_ref().ok_or_else(|| missing("password", "GHEVAULT_PASSWORD", "--password", "password"))
+        self.password.as_ref().ok_or_else(|| missing("password", "password"))
     }
 }
 
 /// The error for a setting that a command needs and nobody gave.
-fn missing(what: &str, env: &str, flag: &str, key: &str) -> CommandError {
+fn missing(what: &str, key: &str) -> CommandError {
+    let row = option::find(key);
+    let ways = row
+        .map(|row| [row.env.map(|name| format!("set {name}")), row.flag.map(|flag| format!("give {flag}"))]);
+    let mut ways: Vec<String> = ways.into_iter().flatten().flatten().collect();
+    ways.push(format!("write `{key} = …` into ghevault.toml"));
+    let meaning = row.map(|row| row.meaning).unwrap_or_default();
     CommandError::usage(format!("no {what} is named"))
-        .hint(format!("Set {env}, give {flag}, or write `{key} = …` into ghevault.toml."))
+        .hint(format!("Needed is {meaning}: {}.", ways.join(", or ")))
 }
 
 /// Where a flag's value came from, for layers made from the command line.

@@ -36,7 +36,8 @@ fn nothing(_: &str) -> Option<String> {
 #[test]
 fn flags_win_over_environment_over_file_over_backup_config_over_defaults() {
     let fixture = Fixture::new();
-    fixture.write(".config/ghevault/ghevault.toml", "host = \"toml\"\nvault = \"/toml\"\nbwlimit = \"1MiB\"\n");
+    fixture
+        .write(".config/ghevault/ghevault.toml", "host = \"toml\"\nvault = \"/toml\"\nbwlimit = \"1MiB\"\n");
     fixture.write(
         ".github-backup-utils/backup.config",
         "GHE_HOSTNAME=bu\nGHE_DATA_DIR=/bu\nGHE_EXTRA_RSYNC_OPTS=--bwlimit=1\nGHE_GIT_COOLDOWN_PERIOD=5\n",
@@ -98,13 +99,18 @@ fn a_wrong_value_names_where_it_was_set() {
         &fixture.home(),
     )
     .expect_err("refused");
-    assert!(error.message.contains("GHEVAULT_PASSWORD") && !error.message.contains("hunter2"), "{}", error.message);
+    assert!(
+        error.message.contains("GHEVAULT_PASSWORD") && !error.message.contains("hunter2"),
+        "{}",
+        error.message
+    );
 }
 
 #[test]
 fn a_named_file_must_exist() {
     let fixture = Fixture::new();
-    let error = load(Layer::default(), Some(&fixture.folder.path().join("no.toml")), nothing, &fixture.home());
+    let error =
+        load(Layer::default(), Some(&fixture.folder.path().join("no.toml")), nothing, &fixture.home());
     assert_eq!(error.expect_err("refused").kind.exit_code(), 2);
 }
 
@@ -113,7 +119,8 @@ fn options_for_ssh_need_the_ssh_program() {
     let fixture = Fixture::new();
     let path = fixture.write("g.toml", "ssh_options = [\"-o\", \"ProxyCommand=x y\"]\n");
     assert!(load(Layer::default(), Some(&path), nothing, &fixture.home()).is_err());
-    let path = fixture.write("g.toml", "transport = \"openssh\"\nssh_options = [\"-o\", \"ProxyCommand=x y\"]\n");
+    let path =
+        fixture.write("g.toml", "transport = \"openssh\"\nssh_options = [\"-o\", \"ProxyCommand=x y\"]\n");
     let settings = load(Layer::default(), Some(&path), nothing, &fixture.home()).expect("settings");
     assert_eq!(settings.ssh_options, ["-o", "ProxyCommand=x y"]);
 }

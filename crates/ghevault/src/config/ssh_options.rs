@@ -60,8 +60,16 @@ fn keyword(options: &mut SshOptions, text: &str) -> Result<(), String> {
         "stricthostkeychecking" | "userknownhostsfile" | "globalknownhostsfile" | "updatehostkeys" => {
             options.without_effect.push(format!("`{name}`: host keys are pinned by `ghevault trust`"));
         }
-        "identitiesonly" | "batchmode" | "passwordauthentication" | "loglevel" | "controlmaster" | "controlpath"
-        | "controlpersist" | "serveraliveinterval" | "serveralivecountmax" | "connecttimeout" => {
+        "identitiesonly"
+        | "batchmode"
+        | "passwordauthentication"
+        | "loglevel"
+        | "controlmaster"
+        | "controlpath"
+        | "controlpersist"
+        | "serveraliveinterval"
+        | "serveralivecountmax"
+        | "connecttimeout" => {
             options.without_effect.push(format!("`{name}`: ghevault decides this itself"));
         }
         _ => options.passed_on.extend(["-o".to_owned(), text.to_owned()]),
@@ -85,8 +93,8 @@ mod tests {
 
     #[test]
     fn known_options_become_settings() {
-        let options =
-            parse("-i /k -p2222 -o UserKnownHostsFile=/x -o IdentitiesOnly=yes -l admin").expect("valid options");
+        let options = parse("-i /k -p2222 -o UserKnownHostsFile=/x -o IdentitiesOnly=yes -l admin")
+            .expect("valid options");
         assert_eq!(options.key_file.as_deref(), Some("/k"));
         assert_eq!(options.port, Some(2222));
         assert_eq!(options.user.as_deref(), Some("admin"));

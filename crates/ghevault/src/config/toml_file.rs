@@ -14,7 +14,8 @@ use toml::de::{DeTable, DeValue};
 /// The file cannot be read, is not TOML, or has a key or a value that is not known.
 pub fn read(path: &Path) -> CommandResult<Layer> {
     let text = fs::read_to_string(path).map_err(|error| {
-        CommandError::usage(format!("cannot read the configuration {}", path.display())).because_of(Some(&error))
+        CommandError::usage(format!("cannot read the configuration {}", path.display()))
+            .because_of(Some(&error))
     })?;
     parse(&text, path)
 }
@@ -34,7 +35,11 @@ fn parse(text: &str, path: &Path) -> CommandResult<Layer> {
 fn collect(text: &str, path: &Path, section: &str, table: &DeTable<'_>, layer: &mut Layer) -> CommandResult {
     for (key, value) in table {
         let line = line_of(text, key.span().start);
-        let name = if section.is_empty() { key.get_ref().to_string() } else { format!("{section}.{}", key.get_ref()) };
+        let name = if section.is_empty() {
+            key.get_ref().to_string()
+        } else {
+            format!("{section}.{}", key.get_ref())
+        };
         if let DeValue::Table(inner) = value.get_ref()
             && option::OPTIONS.iter().any(|row| row.key.starts_with(&format!("{name}.")))
         {

@@ -72,7 +72,11 @@ fn line_for(parts: &mut BTreeMap<String, Part>, event: &Event<'_>, now: Instant)
             let known = parts.remove(part)?;
             let time = human::duration(now.duration_since(known.started));
             let verdict = if ok { "done" } else { "NOT COMPLETE" };
-            Some(format!("{part}: {verdict}, {}, {} items in {time}", human::bytes(known.bytes), human::count(known.items)))
+            Some(format!(
+                "{part}: {verdict}, {}, {} items in {time}",
+                human::bytes(known.bytes),
+                human::count(known.items)
+            ))
         }
         Event::Warning { text } => Some(format!("warning: {text}")),
         _ => None,
@@ -110,12 +114,21 @@ mod tests {
             line_for(&mut parts, &event, begin + Duration::from_secs(seconds)).unwrap_or_default()
         };
         let advanced = |bytes| Event::Advanced { part: "mysql", bytes, items: 1 };
-        assert_eq!(at(0, Event::Started { part: "mysql", bytes_expected: Some(100 << 20) }), "mysql: started, 100.0 MiB");
+        assert_eq!(
+            at(0, Event::Started { part: "mysql", bytes_expected: Some(100 << 20) }),
+            "mysql: started, 100.0 MiB"
+        );
         assert_eq!(at(9, advanced(9 << 20)), "");
-        assert_eq!(at(10, advanced(1 << 20)), "mysql: 10.0 MiB of 100.0 MiB, 2 items, 1.0 MiB/s, 1 min 30 s left");
+        assert_eq!(
+            at(10, advanced(1 << 20)),
+            "mysql: 10.0 MiB of 100.0 MiB, 2 items, 1.0 MiB/s, 1 min 30 s left"
+        );
         assert_eq!(at(11, advanced(1 << 20)), "");
         assert_eq!(at(12, Event::Expected { part: "mysql", bytes: 1 << 20 }), "");
-        assert_eq!(at(20, Event::Ended { part: "mysql", ok: true }), "mysql: done, 11.0 MiB, 3 items in 20 s");
+        assert_eq!(
+            at(20, Event::Ended { part: "mysql", ok: true }),
+            "mysql: done, 11.0 MiB, 3 items in 20 s"
+        );
     }
 
     #[test]
