@@ -26,7 +26,7 @@ pub fn install(settings: &Settings, screen: &Screen) -> CommandResult {
     let text = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
     let filter = EnvFilter::try_new(text.as_deref().unwrap_or(default))
         .map_err(|error| CommandError::usage("RUST_LOG is not understood").because_of(Some(&error)))?;
-    let (writer, on_terminal) = match &settings.log_file {
+    let (writer, on_stderr) = match &settings.log_file {
         Some(path) => {
             let file =
                 OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(|error| {
@@ -35,10 +35,10 @@ pub fn install(settings: &Settings, screen: &Screen) -> CommandResult {
                 })?;
             (BoxMakeWriter::new(Mutex::new(file)), false)
         }
-        None => (BoxMakeWriter::new(|| BesideBars), output::stderr_is_terminal()),
+        None => (BoxMakeWriter::new(|| BesideBars), true),
     };
     let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(on_terminal);
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(on_stderr && output::stderr_is_terminal());
     if settings.log_json {
         builder.json().init()
     } else {

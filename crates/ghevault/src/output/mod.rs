@@ -5,7 +5,10 @@ pub mod human;
 pub mod lines;
 pub mod table;
 
-use ghevault_core::progress::{Progress, Silent};
+use ghevault_core::{
+    progress::{Progress, Silent},
+    restore::RestoreReport,
+};
 use indicatif::MultiProgress;
 use serde::Serialize;
 use std::{
@@ -94,5 +97,17 @@ impl Screen {
         } else {
             Box::new(lines::Lines::new(complain))
         }
+    }
+}
+
+/// Shows on stderr what a restore could not give back.
+pub fn problems(report: &RestoreReport) {
+    const SHOWN: usize = 20;
+    for problem in report.problems.iter().take(SHOWN) {
+        complain(&format!("not restored: {}: {}", problem.path, problem.what));
+    }
+    let shown = report.problems.len().min(SHOWN) as u64;
+    if report.problem_count > shown {
+        complain(&format!("… and {} more", human::count(report.problem_count - shown)));
     }
 }
