@@ -47,7 +47,7 @@ pub fn check(root: &Path) -> io::Result<Vec<Violation>> {
         let Ok(text) = fs::read_to_string(root.join(&path)) else { continue };
         let name = path.display().to_string();
         violations.extend(words::check(&name, &text));
-        if name.ends_with(".rs") {
+        if path.extension().is_some_and(|extension| extension == "rs") {
             violations.extend(source::check(&name, &text));
             violations.extend(layers::check(&name, &text));
         }

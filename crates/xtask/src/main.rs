@@ -5,13 +5,11 @@ use std::{path::Path, process::ExitCode};
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match words.as_slice() {
-        ["tidy"] => tidy(),
-        _ => {
-            eprintln!("usage: cargo xtask tidy");
-            ExitCode::from(2)
-        }
+    if words == ["tidy"] {
+        return tidy();
     }
+    eprintln!("usage: cargo xtask tidy");
+    ExitCode::from(2)
 }
 
 /// Prints every violation; the exit code says whether there is one.
