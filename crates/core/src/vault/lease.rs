@@ -136,7 +136,7 @@ impl Place {
         let modified = fs::metadata(&path)
             .and_then(|m| m.modified())
             .map_err(|e| VaultError::io("examine", &path, e))?;
-        let taken = Timestamp::try_from(modified).unwrap_or(Timestamp::UNIX_EPOCH);
+        let since = Timestamp::try_from(modified).unwrap_or(Timestamp::UNIX_EPOCH);
         let process = ProcessMark {
             host: "an unknown host".into(),
             boot: String::new(),
@@ -144,8 +144,8 @@ impl Place {
             pid: 0,
             started: String::new(),
         };
-        let until = later(taken, ttl);
-        Ok(Some(LeaseFile { holder: "somebody".into(), process, taken, until, released: false }))
+        let until = later(since, ttl);
+        Ok(Some(LeaseFile { holder: "somebody".into(), process, taken: since, until, released: false }))
     }
 
     /// Writes a lease file; `new`: only if it does not exist yet. Returns whether it was written.

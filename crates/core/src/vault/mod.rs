@@ -14,10 +14,13 @@ mod crypt;
 mod error;
 mod folder;
 mod format;
+mod graft;
 mod index;
 mod latch;
 mod lease;
 mod location;
+#[cfg(test)]
+mod memory;
 mod open;
 mod password;
 mod reader;
@@ -29,6 +32,7 @@ mod walk;
 mod writer;
 
 pub use error::{VaultError, VaultResult};
+pub use graft::{DirNode, Graft};
 pub use latch::{Collector, LatchOpen, PROBLEMS_KEPT_MAX, Problem};
 pub use lease::WriteLease;
 pub use location::VaultLocation;

@@ -30,7 +30,7 @@ use rustic_core::{
 use std::{
     collections::HashSet,
     io::Read,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// Bytes of blobs that wait for the pool.
@@ -113,13 +113,32 @@ impl BlobWriter {
             self.pool.check()?;
             return Ok(id);
         }
-        let shard = &self.queued[id.as_u32() as usize % SHARDS];
-        if shard.lock().unwrap_or_else(PoisonError::into_inner).insert((kind, id)) {
+        if self.shard(&id).insert((kind, id)) {
             self.pool.send(Job { kind, id, data })?;
         } else {
             self.pool.check()?;
         }
         Ok(id)
+    }
+
+    /// Whether this writer was given that tree (and the vault did not hold it before).
+    #[must_use]
+    pub fn has_queued_tree(&self, id: &TreeId) -> bool {
+        self.has_queued(BlobType::Tree, id.into_inner())
+    }
+
+    /// Whether this writer was given that data blob (and the vault did not hold it before).
+    #[must_use]
+    pub fn has_queued_data(&self, id: &DataId) -> bool {
+        self.has_queued(BlobType::Data, id.into_inner())
+    }
+
+    fn shard(&self, id: &Id) -> MutexGuard<'_, HashSet<(BlobType, Id)>> {
+        self.queued[id.as_u32() as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_queued(&self, kind: BlobType, id: Id) -> bool {
+        self.shard(&id).contains(&(kind, id))
     }
 
     /// Waits until everything is stored and indexed.
