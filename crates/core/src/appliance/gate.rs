@@ -127,12 +127,15 @@ fn gate_file(repositories: &str) -> String {
     quote(&format!("{repositories}/.sync_in_progress"))
 }
 
+/// The shell of the gate. The folder keeps the time that it had before: a snapshot equals the appliance in this, too.
 fn script(settings: &GateSettings) -> LeaseScript {
     let drain = settings.drain_s;
     LeaseScript {
         label: "pause Git maintenance".into(),
         prepare: format!(
-            "f={}\nmark() {{ sudo stat -c '%i %Y' \"$f\" 2>/dev/null; }}\nsaid=\n\
+            "f={}\nd=${{f%/*}}\n\
+             at=$(sudo stat -c %.9Y \"$d\" 2>/dev/null)\n\
+             keep() {{ [ -n \"$at\" ] && sudo touch -m -d \"@$at\" \"$d\" 2>/dev/null; }}\nmark() {{ sudo stat -c '%i %Y' \"$f\" 2>/dev/null; }}\nsaid=\n\
              busy() {{ m=$(sudo stat -c %Y \"$f\" 2>/dev/null || date +%s); echo $(( $(date +%s) - m )); exit 5; }}\n\
              [ -e \"$f\" ] && busy",
             gate_file(&settings.repositories)
@@ -141,12 +144,12 @@ fn script(settings: &GateSettings) -> LeaseScript {
         enter: format!(
             "sudo -u git sh -c 'set -C; : > \"$1\"' sh \"$f\" 2>/dev/null || {{ [ -e \"$f\" ] && busy; \
              echo \"cannot create $f\"; exit 6; }}\n\
-             said=$(mark)\nn=0\n\
+             said=$(mark)\nkeep\nn=0\n\
              while ps axo args | grep -Eq '^git( -.*)? (nw-repack|gc)( |$)'; do\n\
              n=$((n+1)); [ $n -gt {drain} ] && {{ echo 'maintenance is still running'; exit 7; }}\n\
              IFS= read -r -t 1 beat || [ $? -gt 128 ] || exit 8\ndone"
         ),
-        leave: "[ -n \"$said\" ] && [ \"$(mark)\" = \"$said\" ] && sudo rm -f \"$f\"".into(),
+        leave: "[ -n \"$said\" ] && [ \"$(mark)\" = \"$said\" ] && sudo rm -f \"$f\" && keep".into(),
     }
 }
 

@@ -31,7 +31,7 @@ const BATCH_ENTRIES_MAX: u64 = 150_000;
 
 /// Leaves out caches (contract §2.11), and every repository's `objects` with `-prune`.
 const PRUNE_CACHES: &str = r"\( \( -name '__*__' -o -name 'lost+found' -o -name .sync_in_progress \) \( -path repositories/__nodeload_archives__ -o -path repositories/__gitmon__ -o -path repositories/__render__ -o -path repositories/info/lost+found -o -path repositories/.sync_in_progress \) \) -prune -o";
-const PLACE_OBJECTS: &str = r"-type d -name objects -regextype posix-extended -regex 'repositories/([^/]+/nw/[^/]+/[^/]+/[^/]+/[^/]+/[^/]+|[^/]+/[^/]+/[^/]+/[^/]+/gist/[^/]+|[^/]+/[^/]+)\.git/objects' -prune";
+const PLACE_OBJECTS: &str = r"-type d -name objects -regextype posix-extended -regex 'repositories/([^/]+/nw/[^/]+/[^/]+/[^/]+/[^/]+/[^/]+|[^/]+/[^/]+/[^/]+/[^/]+/gist/[^/]+|[^_/][^/]*/[^/]+)\.git/objects' -prune";
 
 /// Captures all repositories.
 ///
