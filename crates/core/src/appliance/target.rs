@@ -208,12 +208,10 @@ mod tests {
         assert_eq!(Target::parse("  "), Err(TargetError::Empty));
         assert!(matches!(Target::parse("@ghe"), Err(TargetError::User { .. })));
         assert!(matches!(Target::parse("-oProxyCommand=x@ghe"), Err(TargetError::User { .. })));
-        for text in
-            ["me@", ":122", "-oProxyCommand=x", "a b", "[ghe]:122", "[::1", "[::1]x", "ssh://ghe/", "a:b:22"]
-        {
+        for text in ["me@", ":122", "-oProxyCommand=x", "a b", "[ghe]:122", "[::1", "[::1]x", "a:b:22"] {
             assert!(matches!(Target::parse(text), Err(TargetError::Host { .. })), "{text}");
         }
-        for text in ["ghe:", "ghe:0", "ghe:65536", "ghe:+22", "ghe:ssh", "[::1]:"] {
+        for text in ["ghe:", "ssh://ghe/", "ghe:0", "ghe:65536", "ghe:+22", "ghe:ssh", "[::1]:"] {
             assert!(matches!(Target::parse(text), Err(TargetError::Port { .. })), "{text}");
         }
     }
