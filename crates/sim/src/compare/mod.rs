@@ -1,0 +1,1 @@
+//! Tells whether two appliances hold the same.
