@@ -110,7 +110,8 @@ pub fn run() -> ExitCode {
     match act(Cli::parse().verb) {
         Ok(code) => code,
         Err(error) => {
-            let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+            let source =
+                std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
             eprintln!("ghevault-sim: {error}{source}");
             ExitCode::from(2)
         }
@@ -156,7 +157,9 @@ fn act(verb: Verb) -> Result<ExitCode, SimError> {
 }
 
 fn harness_program() -> Result<PathBuf, SimError> {
-    std::env::current_exe().or_else(|_| harness::program().map_err(io::Error::other)).on("find", "this program")
+    std::env::current_exe()
+        .or_else(|_| harness::program().map_err(io::Error::other))
+        .on("find", "this program")
 }
 
 fn opened(dir: &std::path::Path, authorized_keys: Option<PathBuf>) -> Result<Place, SimError> {
@@ -191,7 +194,8 @@ fn say(value: &impl serde::Serialize) -> Result<(), SimError> {
 
 fn wait_for_the_end(until_stdin_closes: bool) -> Result<(), SimError> {
     use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().on("start", "the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().on("start", "the runtime")?;
     runtime.block_on(async {
         let mut term = signal(SignalKind::terminate()).on("listen to", "SIGTERM")?;
         let mut int = signal(SignalKind::interrupt()).on("listen to", "SIGINT")?;

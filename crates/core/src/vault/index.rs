@@ -24,10 +24,10 @@ use std::{
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct IndexFile {
     /// Packs in use.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub packs: Vec<IndexedPack>,
     /// Packs that rustic's prune marked for deletion: what is in them does not count as held.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
     pub packs_to_delete: Vec<IndexedPack>,
 }
 
@@ -41,6 +41,7 @@ pub(super) struct IndexedPack {
     /// Pack size in bytes, where it was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+    #[serde(deserialize_with = "null_is_empty")]
     pub blobs: Vec<IndexedBlob>,
 }
 
@@ -52,8 +53,15 @@ pub(super) struct IndexedBlob {
     pub kind: BlobType,
     pub offset: u32,
     pub length: u32,
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "is_zero")]
     pub uncompressed_length: u32,
+}
+
+/// Go writes empty lists, and rustic writes missing numbers, as `null`.
+fn null_is_empty<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -265,5 +273,23 @@ impl Index {
             BlobType::Tree => self.tree_pack_bytes,
             BlobType::Data => self.data_pack_bytes,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nulls_of_other_programs_are_read() {
+        let id = "0".repeat(64);
+        let blob =
+            format!(r#"{{"id":"{id}","type":"data","offset":0,"length":40,"uncompressed_length":null}}"#);
+        let json = format!(
+            r#"{{"supersedes":null,"packs":[{{"id":"{id}","blobs":[{blob}],"time":null}}],"packs_to_delete":null}}"#
+        );
+        let file: IndexFile = serde_json::from_str(&json).unwrap();
+        assert_eq!(file.packs[0].blobs[0].uncompressed_length, 0);
+        assert!(serde_json::from_str::<IndexFile>(r#"{"packs":null}"#).unwrap().packs.is_empty());
     }
 }
