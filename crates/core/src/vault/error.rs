@@ -97,7 +97,7 @@ pub enum VaultError {
         source: Arc<io::Error>,
     },
     /// The store refused an access for lack of rights.
-    #[error("cannot {action} {path}: permission denied")]
+    #[error("not allowed to {action} {path}")]
     Denied {
         /// What was tried.
         action: &'static str,
@@ -151,7 +151,9 @@ impl VaultError {
         let source = Arc::new(source);
         match kind {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path, source },
-            io::ErrorKind::PermissionDenied => Self::Denied { action, path, source },
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                Self::Denied { action, path, source }
+            }
             _ => Self::Io { action, path, source },
         }
     }

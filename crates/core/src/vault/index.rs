@@ -12,16 +12,22 @@ use rustic_core::{
     repofile::{BlobType, FileType},
 };
 use serde::{Deserialize, Serialize};
-use std::sync::Mutex;
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 /// An index file as it is written in JSON.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct IndexFile {
     /// Packs in use.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub packs: Vec<IndexedPack>,
     /// Packs that rustic's prune marked for deletion: what is in them does not count as held.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
     pub packs_to_delete: Vec<IndexedPack>,
 }
 
@@ -35,6 +41,7 @@ pub(super) struct IndexedPack {
     /// Pack size in bytes, where it was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+    #[serde(deserialize_with = "null_is_empty")]
     pub blobs: Vec<IndexedBlob>,
 }
 
@@ -46,8 +53,15 @@ pub(super) struct IndexedBlob {
     pub kind: BlobType,
     pub offset: u32,
     pub length: u32,
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "is_zero")]
     pub uncompressed_length: u32,
+}
+
+/// Go writes empty lists, and rustic writes missing numbers, as `null`.
+fn null_is_empty<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -125,41 +139,58 @@ pub(super) struct Index {
 
 impl Index {
     /// Reads all index files of a vault, several at a time.
+    ///
+    /// # Errors
+    /// The first index file that cannot be read.
     pub(super) fn load(store: &dyn Store, cipher: &Cipher) -> VaultResult<Self> {
-        let files = Mutex::new(store.list(FileType::Index)?.into_iter());
-        let index = Mutex::new(Self::default());
-        let threads = std::thread::available_parallelism().map_or(2, usize::from).min(8);
-        let work = || -> VaultResult<()> {
-            loop {
-                let next = files.lock().map_err(|_| VaultError::Internal("index loader"))?.next();
-                let Some((id, _)) = next else { return Ok(()) };
-                let file: IndexFile = read_file(store, cipher, FileType::Index, &id)?;
-                index.lock().map_err(|_| VaultError::Internal("index loader"))?.add(file)?;
+        let (index, damaged) = Self::load_what_can_be(store, cipher)?;
+        damaged.into_iter().next().map_or(Ok(index), |(_, error)| Err(error))
+    }
+
+    /// As [`Index::load`], but goes on after index files that cannot be read, and names them.
+    pub(super) fn load_what_can_be(
+        store: &dyn Store,
+        cipher: &Cipher,
+    ) -> VaultResult<(Self, Vec<(Id, VaultError)>)> {
+        let files = store.list(FileType::Index)?;
+        let next = AtomicUsize::new(0);
+        let shared = Mutex::new((Self::default(), HashMap::new(), Vec::new()));
+        let threads = std::thread::available_parallelism().map_or(2, usize::from).min(8).min(files.len());
+        let work = || {
+            while let Some((id, _)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let read = read_file::<IndexFile>(store, cipher, FileType::Index, id);
+                let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                let (index, numbers, damaged) = &mut *shared;
+                if let Err(error) = read.and_then(|file| index.add(file, numbers)) {
+                    damaged.push((*id, error));
+                }
             }
         };
         std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            workers
-                .into_iter()
-                .map(|w| w.join().unwrap_or(Err(VaultError::Internal("index loader"))))
-                .collect::<VaultResult<()>>()
-        })?;
-        let mut index = index.into_inner().map_err(|_| VaultError::Internal("index loader"))?;
+            for _ in 0..threads {
+                scope.spawn(work);
+            }
+        });
+        let (mut index, _, damaged) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
         index.sort();
-        Ok(index)
+        Ok((index, damaged))
     }
 
-    fn add(&mut self, file: IndexFile) -> VaultResult<()> {
+    fn add(&mut self, file: IndexFile, numbers: &mut HashMap<Id, u32>) -> VaultResult<()> {
         for pack in file.packs {
-            let at = u32::try_from(self.packs.len()).map_err(|_| VaultError::Internal("too many packs"))?;
-            let size = super::format::pack_size(pack.blobs.iter().map(|b| PackedBlob::from(*b)));
-            self.packs.push((pack.id, size));
-            let is_tree = pack.blobs.first().is_some_and(|b| b.kind == BlobType::Tree);
-            *(if is_tree { &mut self.tree_pack_bytes } else { &mut self.data_pack_bytes }) += size;
+            let next = u32::try_from(self.packs.len()).map_err(|_| VaultError::Internal("too many packs"))?;
+            let number = *numbers.entry(pack.id).or_insert(next);
+            // a pack may be named by several index files
+            if number == next {
+                let size = super::format::pack_size(pack.blobs.iter().map(|b| PackedBlob::from(*b)));
+                self.packs.push((pack.id, size));
+                let is_tree = pack.blobs.first().is_some_and(|b| b.kind == BlobType::Tree);
+                *(if is_tree { &mut self.tree_pack_bytes } else { &mut self.data_pack_bytes }) += size;
+            }
             for b in pack.blobs {
                 let entry = Entry {
                     id: b.id,
-                    pack: at,
+                    pack: number,
                     offset: b.offset,
                     length: b.length,
                     plain_length: b.uncompressed_length,
@@ -209,6 +240,28 @@ impl Index {
         Some(Location { pack: *pack, offset: e.offset, length: e.length, plain_length: e.plain_length })
     }
 
+    /// All packs with the size in bytes that they must have.
+    pub(super) fn packs(&self) -> &[(Id, u64)] {
+        &self.packs
+    }
+
+    /// All blobs, each once, with the number of their pack in [`Index::packs`].
+    pub(super) fn blobs(&self) -> impl Iterator<Item = (usize, PackedBlob)> {
+        let of = |kind| {
+            self.of(kind).iter().map(move |e| {
+                let blob = PackedBlob {
+                    kind,
+                    id: e.id,
+                    offset: e.offset,
+                    length: e.length,
+                    plain_length: e.plain_length,
+                };
+                (e.pack as usize, blob)
+            })
+        };
+        of(BlobType::Tree).chain(of(BlobType::Data))
+    }
+
     /// Number of blobs of a kind.
     pub(super) fn count(&self, kind: BlobType) -> usize {
         self.of(kind).len()
@@ -220,5 +273,23 @@ impl Index {
             BlobType::Tree => self.tree_pack_bytes,
             BlobType::Data => self.data_pack_bytes,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nulls_of_other_programs_are_read() {
+        let id = "0".repeat(64);
+        let blob =
+            format!(r#"{{"id":"{id}","type":"data","offset":0,"length":40,"uncompressed_length":null}}"#);
+        let json = format!(
+            r#"{{"supersedes":null,"packs":[{{"id":"{id}","blobs":[{blob}],"time":null}}],"packs_to_delete":null}}"#
+        );
+        let file: IndexFile = serde_json::from_str(&json).unwrap();
+        assert_eq!(file.packs[0].blobs[0].uncompressed_length, 0);
+        assert!(serde_json::from_str::<IndexFile>(r#"{"packs":null}"#).unwrap().packs.is_empty());
     }
 }

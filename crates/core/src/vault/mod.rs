@@ -9,6 +9,7 @@
 //! [`Vault::writer`] → put blobs and trees → [`BlobWriter::finish`] → [`Collector::verdict`] → [`Vault::commit`].
 
 mod ahead;
+mod check;
 mod chunk;
 mod crypt;
 mod error;
@@ -31,6 +32,9 @@ mod tree_json;
 mod walk;
 mod writer;
 
+pub use check::{
+    CheckDepth, CheckProgress, CheckReport, DAMAGES_MAX, Damage, DamageKind, TOUCHED_MAX, Touched,
+};
 pub use error::{VaultError, VaultResult};
 pub use graft::{DirNode, Graft};
 pub use latch::{Collector, LatchOpen, PROBLEMS_KEPT_MAX, Problem};

@@ -29,9 +29,9 @@ const FORMAT: u32 = 2;
 pub struct Vault {
     location: VaultLocation,
     folder: FolderStore,
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     latch: Latch,
-    cipher: Arc<Cipher>,
+    pub(super) cipher: Arc<Cipher>,
     config: ConfigFile,
     id: String,
 }
@@ -101,7 +101,7 @@ impl Vault {
         }
         if !folder.exists(FileType::Config, &Id::default())? {
             let data = path.join("data");
-            let holds = data.is_dir() && folder.list(FileType::Pack)?.first().is_some();
+            let holds = data.is_dir() && !folder.list(FileType::Pack)?.is_empty();
             return Err(if holds { missing_configuration() } else { none("the file config is missing") });
         }
         let latch = Latch::new(Arc::new(folder.clone()));
@@ -262,9 +262,9 @@ fn sound_keys(store: &dyn Store) -> VaultResult<(Vec<Id>, Vec<String>)> {
         let bytes = store.read(FileType::Key, &id)?;
         let parses = serde_json::from_slice::<KeyFile>(&bytes).is_ok();
         if parses && hash(&bytes) == id {
-            sound.push(id)
+            sound.push(id);
         } else {
-            damaged.push(file_name(FileType::Key, &id))
+            damaged.push(file_name(FileType::Key, &id));
         }
     }
     damaged.sort();

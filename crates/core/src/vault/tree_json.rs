@@ -192,8 +192,7 @@ pub(super) mod tests {
         fn bytes_and_id_are_those_of_rustic_in_utc(nodes in proptest::collection::vec(node(), 0..6)) {
             // rustic formats in the zone of the process; the cargo configuration sets it
             prop_assume!(jiff::tz::TimeZone::system().to_offset(Timestamp::UNIX_EPOCH) == Offset::UTC);
-            let mut tree = Tree::default();
-            tree.nodes = nodes;
+            let tree = Tree { nodes };
             let (ours, id) = encode_tree(&tree).unwrap();
             let (theirs, their_id) = tree.serialize().unwrap();
             prop_assert_eq!(String::from_utf8(ours.clone()).unwrap(), String::from_utf8(theirs).unwrap());

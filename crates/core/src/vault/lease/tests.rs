@@ -2,7 +2,7 @@
 
 use super::*;
 
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 
 fn forged(place: &Place, token: u64, change: impl FnOnce(&mut LeaseFile)) {
     let now = Timestamp::now();

@@ -27,7 +27,7 @@ use std::{
 /// An index file is written when this many blobs wait for one ...
 const INDEX_BLOBS_MAX: usize = 50_000;
 /// ... or when this time has passed and something waits: a killed run loses no more.
-const INDEX_AGE_MAX: Duration = Duration::from_secs(120);
+const INDEX_AGE_MAX: Duration = Duration::from_mins(2);
 /// What a queued blob costs beside its bytes, roughly.
 const JOB_BYTES: usize = 256;
 /// Threads at most.
@@ -219,10 +219,10 @@ impl Shared {
 
     fn store_blob(&self, sealer: &mut Sealer, job: &Job) -> VaultResult<()> {
         let plain_length = sealer.seal(&self.cipher, job.kind, &job.data)?;
-        let sealed = &sealer.buffer;
+        let stored_bytes = &sealer.buffer;
         {
             let mut stats = locked(&self.stats);
-            let (raw, stored) = (job.data.len() as u64, sealed.len() as u64);
+            let (raw, stored) = (job.data.len() as u64, stored_bytes.len() as u64);
             stats.bytes_added_raw += raw;
             stats.bytes_stored += stored;
             if job.kind == BlobType::Data {
@@ -236,7 +236,7 @@ impl Shared {
         let slot = slot(job.kind);
         let full = {
             let mut open = locked(&self.open[slot]);
-            open.add(job.kind, job.id, sealed, plain_length)?;
+            open.add(job.kind, job.id, stored_bytes, plain_length)?;
             open.is_full(self.targets[slot]).then(|| {
                 // waiting here, with the pack locked, is what bounds memory
                 self.under_way.take(1);
