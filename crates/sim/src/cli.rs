@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     appliance::{Place, State, commands::config_apply},
     build::{Recipe, Scale, databases::Databases},
+    compare::{Aspects, compare},
     doors::{
         embedded::Embedded,
         keys, namespace,
@@ -88,6 +89,25 @@ enum Verb {
         #[arg(long)]
         until_stdin_closes: bool,
     },
+    /// Compare two appliances, dataset by dataset; exit code 1 if anything is different.
+    Compare {
+        /// One appliance's folder.
+        a: PathBuf,
+        /// The other's.
+        b: PathBuf,
+        /// Print JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+        /// Leave out a dataset (may be repeated).
+        #[arg(long)]
+        skip: Vec<String>,
+        /// Compare owners too.
+        #[arg(long)]
+        owners: bool,
+        /// Compare modification times too.
+        #[arg(long)]
+        times: bool,
+    },
     /// Apply the configuration, as saving the settings in the Management Console does.
     Configure {
         /// The appliance's folder.
@@ -110,7 +130,8 @@ pub fn run() -> ExitCode {
     match act(Cli::parse().verb) {
         Ok(code) => code,
         Err(error) => {
-            let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+            let source =
+                std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
             eprintln!("ghevault-sim: {error}{source}");
             ExitCode::from(2)
         }
@@ -149,6 +170,15 @@ fn act(verb: Verb) -> Result<ExitCode, SimError> {
             wait_for_the_end(until_stdin_closes)?;
             drop(door);
         }
+        Verb::Compare { a, b, json, skip, owners, times } => {
+            let comparison = compare(&Place::new(a), &Place::new(b), &Aspects { skip, owners, times })?;
+            if json {
+                say(&comparison)?;
+            } else {
+                print!("{}", comparison.table());
+            }
+            return Ok(ExitCode::from(u8::from(!comparison.equal)));
+        }
         Verb::Configure { dir } => config_apply::apply(&Place::new(dir))?,
         Verb::Namespace { dir, listen, live } => namespace::run(&Place::new(dir), listen, live)?,
     }
@@ -156,7 +186,9 @@ fn act(verb: Verb) -> Result<ExitCode, SimError> {
 }
 
 fn harness_program() -> Result<PathBuf, SimError> {
-    std::env::current_exe().or_else(|_| harness::program().map_err(io::Error::other)).on("find", "this program")
+    std::env::current_exe()
+        .or_else(|_| harness::program().map_err(io::Error::other))
+        .on("find", "this program")
 }
 
 fn opened(dir: &std::path::Path, authorized_keys: Option<PathBuf>) -> Result<Place, SimError> {
@@ -191,7 +223,8 @@ fn say(value: &impl serde::Serialize) -> Result<(), SimError> {
 
 fn wait_for_the_end(until_stdin_closes: bool) -> Result<(), SimError> {
     use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().on("start", "the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().on("start", "the runtime")?;
     runtime.block_on(async {
         let mut term = signal(SignalKind::terminate()).on("listen to", "SIGTERM")?;
         let mut int = signal(SignalKind::interrupt()).on("listen to", "SIGINT")?;

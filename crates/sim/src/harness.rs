@@ -41,7 +41,8 @@ pub fn program() -> Result<PathBuf, SimError> {
         return Ok(found);
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo).args(["build", "--quiet", "-p", "ghevault-sim"]).status().on("run", "cargo")?;
+    let status =
+        Command::new(cargo).args(["build", "--quiet", "-p", "ghevault-sim"]).status().on("run", "cargo")?;
     find().ok_or_else(|| SimError::Program { program: "cargo build".to_owned(), reason: status.to_string() })
 }
 

@@ -70,9 +70,9 @@ impl Seed {
     /// About `len` bytes of text that compresses like source code.
     pub fn text(&mut self, len: usize) -> Vec<u8> {
         const WORDS: [&str; 24] = [
-            "let", "value", "return", "import", "class", "string", "result", "error", "config", "server", "index",
-            "branch", "commit", "review", "merge", "issue", "deploy", "build", "test", "token", "the", "of", "for",
-            "public",
+            "let", "value", "return", "import", "class", "string", "result", "error", "config", "server",
+            "index", "branch", "commit", "review", "merge", "issue", "deploy", "build", "test", "token",
+            "the", "of", "for", "public",
         ];
         let mut text = Vec::with_capacity(len + 16);
         while text.len() < len {
@@ -99,6 +99,9 @@ mod tests {
         let seed = Seed::new(7);
         assert_eq!(seed.part("pages").next(), seed.part("pages").next());
         assert_ne!(seed.part("pages").next(), seed.part("gists").next());
-        assert_eq!(Seed::new(1).next(), 0x6457_827a_a3ce_1a05_u64 ^ (0x6457_827a_a3ce_1a05 ^ Seed::new(1).next()));
+        assert_eq!(
+            Seed::new(1).next(),
+            0x6457_827a_a3ce_1a05_u64 ^ (0x6457_827a_a3ce_1a05 ^ Seed::new(1).next())
+        );
     }
 }

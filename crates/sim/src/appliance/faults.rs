@@ -191,10 +191,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::new(folder.path());
         place.prepare().unwrap();
-        let faults = Faults {
-            faults: vec![Fault::at_door("find", Action::Cut).times(2)],
-            ..Faults::default()
-        };
+        let faults =
+            Faults { faults: vec![Fault::at_door("find", Action::Cut).times(2)], ..Faults::default() };
         faults.save(&place).unwrap();
         let faults = Faults::load(&place).unwrap();
         assert!(faults.claim(&place, Scope::Door, "tar -cf -").is_none());

@@ -31,7 +31,11 @@ pub enum Databases {
 }
 
 /// Writes both dumps, and says for each whether it is `real` or `stored`.
-pub(super) fn write(place: &Place, seed: &Seed, recipe: &Recipe) -> Result<BTreeMap<String, String>, SimError> {
+pub(super) fn write(
+    place: &Place,
+    seed: &Seed,
+    recipe: &Recipe,
+) -> Result<BTreeMap<String, String>, SimError> {
     let rows = if recipe.empty { 0 } else { 50 + recipe.scale.networks * 20 };
     let scratch = tempfile::tempdir().on("create", std::env::temp_dir())?;
     let auto = recipe.databases == Databases::Auto;
@@ -105,7 +109,10 @@ fn feed(mut client: Command, text: &[u8], name: &str) -> Result<Vec<u8>, SimErro
     if output.status.success() {
         return Ok(output.stdout);
     }
-    Err(SimError::Program { program: name.to_owned(), reason: String::from_utf8_lossy(&output.stderr).into_owned() })
+    Err(SimError::Program {
+        program: name.to_owned(),
+        reason: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
 }
 
 fn wait_for_socket(socket: &Path, server: &mut Server, name: &str) -> Result<(), SimError> {
@@ -113,7 +120,10 @@ fn wait_for_socket(socket: &Path, server: &mut Server, name: &str) -> Result<(),
     while std::os::unix::net::UnixStream::connect(socket).is_err() {
         let ended = server.0.try_wait().on("wait for", name)?;
         if ended.is_some() || begin.elapsed() > Duration::from_secs(30) {
-            return Err(SimError::Program { program: name.to_owned(), reason: "it does not start".to_owned() });
+            return Err(SimError::Program {
+                program: name.to_owned(),
+                reason: "it does not start".to_owned(),
+            });
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -121,7 +131,9 @@ fn wait_for_socket(socket: &Path, server: &mut Server, name: &str) -> Result<(),
 }
 
 fn redis_server(scratch: &Path, keys: &[(String, String)]) -> Result<Option<Vec<u8>>, SimError> {
-    let (Some(program), Some(client)) = (on_path("redis-server"), on_path("redis-cli")) else { return Ok(None) };
+    let (Some(program), Some(client)) = (on_path("redis-server"), on_path("redis-cli")) else {
+        return Ok(None);
+    };
     let socket = scratch.join("redis.sock");
     let mut server = Server(
         Command::new(program)
@@ -134,7 +146,8 @@ fn redis_server(scratch: &Path, keys: &[(String, String)]) -> Result<Option<Vec<
             .on("start", "redis-server")?,
     );
     wait_for_socket(&socket, &mut server, "redis-server")?;
-    let mut text: String = keys.iter().fold(String::new(), |all, (key, value)| all + &format!("SET {key} {value}\n"));
+    let mut text: String =
+        keys.iter().fold(String::new(), |all, (key, value)| all + &format!("SET {key} {value}\n"));
     text.push_str("SAVE\n");
     let mut command = Command::new(client);
     command.arg("-s").arg(&socket);
@@ -155,7 +168,12 @@ fn mariadb(scratch: &Path, sql: &str) -> Result<Option<Vec<u8>>, SimError> {
     let mut server = Server(
         Command::new(program)
             .args(["--no-defaults", "--skip-networking", "--skip-grant-tables", "--innodb-log-file-size=4M"])
-            .args(["--innodb-buffer-pool-size=8M", "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin", user])
+            .args([
+                "--innodb-buffer-pool-size=8M",
+                "--innodb-flush-log-at-trx-commit=0",
+                "--skip-log-bin",
+                user,
+            ])
             .arg(format!("--datadir={}", data.display()))
             .arg(format!("--socket={}", socket.display()))
             .arg(format!("--pid-file={}", scratch.join("mysql.pid").display()))
@@ -171,6 +189,13 @@ fn mariadb(scratch: &Path, sql: &str) -> Result<Option<Vec<u8>>, SimError> {
     command.args(["--no-defaults", &socket]);
     feed(command, sql.as_bytes(), "mariadb")?;
     let mut command = Command::new(dump);
-    command.args(["--no-defaults", &socket, "--skip-dump-date", "--hex-blob", "--databases", "github_enterprise"]);
+    command.args([
+        "--no-defaults",
+        &socket,
+        "--skip-dump-date",
+        "--hex-blob",
+        "--databases",
+        "github_enterprise",
+    ]);
     feed(command, b"", "mariadb-dump").map(Some)
 }

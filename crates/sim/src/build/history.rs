@@ -39,7 +39,10 @@ impl History {
             self.line(&format!("commit {reference}"));
             self.line(&format!("mark :{mark}"));
             let author = ["Mona Lisa", "Hubot", "Ada Byron"][self.seed.index(3)];
-            self.line(&format!("committer {author} <{}@example.com> {time} +0000", author.to_lowercase().replace(' ', ".")));
+            self.line(&format!(
+                "committer {author} <{}@example.com> {time} +0000",
+                author.to_lowercase().replace(' ', ".")
+            ));
             let message = format!("Change {} {}", mark, self.seed.hex(8));
             self.data(message.as_bytes());
             if let (0, Some(from)) = (number, from) {

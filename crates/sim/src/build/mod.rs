@@ -1,8 +1,8 @@
 //! Makes an appliance on disk from a seed: real Git repositories, real dumps, every dataset of the contract (§10.1).
 
 pub mod databases;
-pub mod git;
 pub mod gists;
+pub mod git;
 pub mod history;
 pub mod hooks;
 pub mod layout;
@@ -50,8 +50,15 @@ impl Scale {
     pub const S: Self =
         Self { name: "s", networks: 5, gists: 3, pages: 3, objects: 6, references: 300, audit_lines: 40 };
     /// For the demonstration.
-    pub const DEMO: Self =
-        Self { name: "demo", networks: 40, gists: 15, pages: 12, objects: 80, references: 2000, audit_lines: 2000 };
+    pub const DEMO: Self = Self {
+        name: "demo",
+        networks: 40,
+        gists: 15,
+        pages: 12,
+        objects: 80,
+        references: 2000,
+        audit_lines: 2000,
+    };
     /// For the bench.
     pub const M: Self = Self {
         name: "m",
@@ -119,7 +126,9 @@ impl Recipe {
             scale: self.scale.name.to_owned(),
             ..State::default()
         };
-        for folder in ["common", "tmp", "redis", "mysql", "storage", "pages", "repositories/info", "elasticsearch"] {
+        for folder in
+            ["common", "tmp", "redis", "mysql", "storage", "pages", "repositories/info", "elasticsearch"]
+        {
             let folder = place.disk("/data/user").join(folder);
             fs::create_dir_all(&folder).on("create", folder)?;
         }

@@ -24,7 +24,10 @@ pub(super) fn write(place: &Place, seed: &Seed, scale: Scale) -> Result<(), SimE
             .map(|half| {
                 let (ids, seed) = (&ids, &seed);
                 scope.spawn(move || {
-                    ids.iter().skip(half).step_by(2).try_for_each(|id| ordinary(place, &seed.part(&id.to_string()), *id))
+                    ids.iter()
+                        .skip(half)
+                        .step_by(2)
+                        .try_for_each(|id| ordinary(place, &seed.part(&id.to_string()), *id))
                 })
             })
             .collect();
@@ -82,7 +85,11 @@ fn member_of(
     let mut history = History::new(seed.part("own"));
     let from = if shared {
         git::borrow_from_network(&repository)?;
-        let tip = git::run(&network.join("network.git"), &["rev-parse", &format!("refs/remotes/{id}/heads/main")], b"")?;
+        let tip = git::run(
+            &network.join("network.git"),
+            &["rev-parse", &format!("refs/remotes/{id}/heads/main")],
+            b"",
+        )?;
         Some(String::from_utf8_lossy(&tip).trim().to_owned())
     } else {
         None

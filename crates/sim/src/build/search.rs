@@ -13,7 +13,8 @@ use crate::{
 pub(super) fn write(place: &Place, seed: &Seed, audit_lines: u64) -> Result<(), SimError> {
     let mut files = seed.part("search");
     for index in 0..3 {
-        let folder = place.disk("/data/user/elasticsearch/nodes/0/indices").join(files.hex(22)).join("0/index");
+        let folder =
+            place.disk("/data/user/elasticsearch/nodes/0/indices").join(files.hex(22)).join("0/index");
         fs::create_dir_all(&folder).on("create", &folder)?;
         for (name, len) in [("segments_2", 300), ("_0.cfs", 30_000), ("_0.cfe", 200), ("write.lock", 0)] {
             let path = folder.join(name);

@@ -28,11 +28,7 @@ use tokio::{
 
 use super::{door, keys, rewrite, rewrite::Rewrite, shims};
 use crate::{
-    appliance::{
-        Place, commands,
-        faults::Faults,
-        place::DIR_VARIABLE,
-    },
+    appliance::{Place, commands, faults::Faults, place::DIR_VARIABLE},
     error::{OnFile, SimError},
 };
 
@@ -148,7 +144,12 @@ struct Guest {
 }
 
 impl Guest {
-    fn begin(&mut self, id: ChannelId, command: Option<Vec<u8>>, session: &mut Session) -> Result<(), russh::Error> {
+    fn begin(
+        &mut self,
+        id: ChannelId,
+        command: Option<Vec<u8>>,
+        session: &mut Session,
+    ) -> Result<(), russh::Error> {
         let Some(channel) = self.channels.remove(&id) else { return session.channel_failure(id) };
         session.channel_success(id)?;
         let request = Request { door: Arc::clone(&self.door), wire: Arc::clone(&self.wire), command };
@@ -270,7 +271,13 @@ impl Request {
         match status.signal() {
             Some(signal) => {
                 let _ = handle
-                    .exit_signal_request(id, signal_name(signal), status.core_dumped(), String::new(), String::new())
+                    .exit_signal_request(
+                        id,
+                        signal_name(signal),
+                        status.core_dumped(),
+                        String::new(),
+                        String::new(),
+                    )
                     .await;
             }
             None => {

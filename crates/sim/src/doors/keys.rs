@@ -117,7 +117,8 @@ pub fn write_host_keys(place: &Place, secret: &[u8; 32]) -> Result<(), SimError>
 /// The key cannot be read.
 pub fn host_key(place: &Place) -> Result<PrivateKey, SimError> {
     let path = host_key_file(place);
-    PrivateKey::read_openssh_file(&path).map_err(|error| SimError::Corrupt { path, reason: error.to_string() })
+    PrivateKey::read_openssh_file(&path)
+        .map_err(|error| SimError::Corrupt { path, reason: error.to_string() })
 }
 
 /// The `SHA256:…` fingerprint of the ed25519 host key.

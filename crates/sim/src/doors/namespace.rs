@@ -53,10 +53,7 @@ pub fn run(place: &Place, listen: SocketAddr, live: Option<f64>) -> Result<(), S
     let place = Place::new(NAMESPACE_DIR);
     let sshd = start_sshd(&place, listen)?;
     wait_until_open(listen)?;
-    println!(
-        "{}",
-        serde_json::to_string(&reachable).map_err(|error| SimError::Ssh(error.to_string()))?
-    );
+    println!("{}", serde_json::to_string(&reachable).map_err(|error| SimError::Ssh(error.to_string()))?);
     std::io::stdout().flush().on("write", "stdout")?;
     if let Some(rate) = live {
         start_life(rate)?;
@@ -117,7 +114,9 @@ fn assemble(place: &Place, root: &Path) -> Result<(), SimError> {
 
 fn show_appliance(place: &Place, root: &Path) -> Result<(), SimError> {
     let sim = root.join("run/sim");
-    for name in ["run/sim/dir", "run/sim/bin", "run/sim/host-bin", "run/sim/host-share", "run/sshd", "run/lock"] {
+    for name in
+        ["run/sim/dir", "run/sim/bin", "run/sim/host-bin", "run/sim/host-share", "run/sshd", "run/lock"]
+    {
         folder(&root.join(name))?;
     }
     bind(place.root(), &sim.join("dir"))?;
@@ -133,8 +132,12 @@ fn show_appliance(place: &Place, root: &Path) -> Result<(), SimError> {
     bind(&place.root().join("tmp"), &root.join("tmp"))?;
     let bin = root.join("usr/local/bin");
     cover(&bin, &sim.join("host-bin"), Path::new("/run/sim/host-bin"), commands::APPLIANCE)?;
-    let lacking: Vec<&str> =
-        commands::FALLBACKS.iter().chain(&["ps"]).copied().filter(|name| shims::on_path(name).is_none()).collect();
+    let lacking: Vec<&str> = commands::FALLBACKS
+        .iter()
+        .chain(&["ps"])
+        .copied()
+        .filter(|name| shims::on_path(name).is_none())
+        .collect();
     for name in commands::APPLIANCE.iter().chain(&lacking) {
         symlink(program, bin.join(name)).on("link", bin.join(name))?;
     }
@@ -168,7 +171,11 @@ fn cover(on: &Path, kept: &Path, shown: &Path, without: &[&str]) -> Result<(), S
 fn own_etc(place: &Place, root: &Path) -> Result<(), SimError> {
     let etc = root.join("etc");
     // Files that vanish or cannot be read while copying do not matter here.
-    let _ = Command::new("cp").args(["-a", "--no-target-directory", "/etc"]).arg(&etc).stderr(Stdio::null()).status();
+    let _ = Command::new("cp")
+        .args(["-a", "--no-target-directory", "/etc"])
+        .arg(&etc)
+        .stderr(Stdio::null())
+        .status();
     folder(&etc.join("github"))?;
     bind(&place.disk("/etc/github"), &etc.join("github"))?;
     let keep = |file: &str| -> String {
@@ -227,12 +234,14 @@ fn start_sshd(place: &Place, listen: SocketAddr) -> Result<Pid, SimError> {
     // Copies: the appliance's folder may be closed to the admin, the login's files must not be.
     fs::write("/run/sim/sshd_config", config).on("write", "/run/sim/sshd_config")?;
     symlink("/run/sim/dir/run/banner", "/run/sim/banner").on("link", "/run/sim/banner")?;
-    fs::copy(place.key("authorized_keys"), "/run/sim/authorized_keys").on("copy", "/run/sim/authorized_keys")?;
+    fs::copy(place.key("authorized_keys"), "/run/sim/authorized_keys")
+        .on("copy", "/run/sim/authorized_keys")?;
     fs::set_permissions("/run/sim/authorized_keys", fs::Permissions::from_mode(0o644))
         .on("open up", "/run/sim/authorized_keys")?;
     let log_path = place.root().join("log/sshd.log");
     let log = fs::File::create(&log_path).on("create", log_path)?;
-    let program = shims::on_path("sshd").ok_or_else(|| SimError::Refused("there is no sshd program".to_owned()))?;
+    let program =
+        shims::on_path("sshd").ok_or_else(|| SimError::Refused("there is no sshd program".to_owned()))?;
     let child = Command::new(program)
         .args(["-D", "-e", "-f", "/run/sim/sshd_config"])
         .env_clear()
@@ -242,7 +251,10 @@ fn start_sshd(place: &Place, listen: SocketAddr) -> Result<Pid, SimError> {
         .stderr(log)
         .spawn()
         .on("start", "sshd")?;
-    i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| SimError::Ssh("sshd has no pid".to_owned()))
+    i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| SimError::Ssh("sshd has no pid".to_owned()))
 }
 
 /// Waits until somebody answers on the port.

@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use crate::appliance::Place;
 
 /// Absolute paths of the appliance.
-const ROOTS: [&str; 5] = ["/usr/local/share/enterprise", "/usr/local/bin/ghe-", "/etc/github", "/tmp/lsndir", "/data"];
+const ROOTS: [&str; 5] =
+    ["/usr/local/share/enterprise", "/usr/local/bin/ghe-", "/etc/github", "/tmp/lsndir", "/data"];
 
 /// The rewriting for one appliance.
 #[derive(Clone, Debug)]
@@ -36,7 +37,8 @@ impl Rewrite {
         while at < text.len() {
             let rest = &text[at..];
             let begins = rest[0] == b'/' && (at == 0 || !continues_a_path(text[at - 1]));
-            let root = begins.then(|| self.pairs.iter().find(|(root, _)| starts_with_path(rest, root))).flatten();
+            let root =
+                begins.then(|| self.pairs.iter().find(|(root, _)| starts_with_path(rest, root))).flatten();
             if let Some((root, target)) = root {
                 result.extend_from_slice(target);
                 at += root.len();
@@ -56,7 +58,9 @@ fn continues_a_path(byte: u8) -> bool {
 fn starts_with_path(text: &[u8], root: &[u8]) -> bool {
     text.strip_prefix(root).is_some_and(|rest| {
         root.ends_with(b"-")
-            || !rest.first().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte >= 0x80 || b"_-.".contains(byte))
+            || !rest
+                .first()
+                .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte >= 0x80 || b"_-.".contains(byte))
     })
 }
 
@@ -106,7 +110,13 @@ mod tests {
 
     #[test]
     fn only_a_shell_without_a_script_argument_reads_its_script_from_stdin() {
-        for command in ["/bin/bash", "nice -n 19 ionice -c 3 /bin/bash", "sh -s -- one", "sudo -u git bash -es", "bash -eu"] {
+        for command in [
+            "/bin/bash",
+            "nice -n 19 ionice -c 3 /bin/bash",
+            "sh -s -- one",
+            "sudo -u git bash -es",
+            "bash -eu",
+        ] {
             assert!(reads_script(command), "{command}");
         }
         for command in ["bash -c 'cat'", "tar -xf -", "cat | bash", "bash script", "sudo -u git bash -ec x"] {

@@ -42,7 +42,12 @@ impl Sshd {
     ///
     /// # Errors
     /// Not root, no `sshd`, or the address is taken; the door's own words are passed on.
-    pub fn start(place: &Place, program: &Path, listen: SocketAddr, live: Option<f64>) -> Result<Self, SimError> {
+    pub fn start(
+        place: &Place,
+        program: &Path,
+        listen: SocketAddr,
+        live: Option<f64>,
+    ) -> Result<Self, SimError> {
         place.prepare()?;
         if !rustix::process::geteuid().is_root() {
             return Err(SimError::Refused("the sshd door needs root".to_owned()));

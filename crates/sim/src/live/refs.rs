@@ -56,7 +56,9 @@ pub fn read(repository: &Path, name: &[u8]) -> Result<Option<String>, SimError> 
 fn loose(path: &Path) -> Result<Option<String>, SimError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok((!text.starts_with("ref:") && text.len() >= 40).then(|| text.trim().to_owned())),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {
+            Ok(None)
+        }
         Err(error) => Err(error).on("read", path),
     }
 }

@@ -19,7 +19,8 @@ pub(super) fn export(call: &Call) -> Ended {
 
 pub(super) fn import(call: &Call) -> Ended {
     let corrupt = |reason: String| SimError::Corrupt { path: "stdin".into(), reason };
-    let keys: Vec<Value> = serde_json::from_slice(&call.stdin()?).map_err(|error| corrupt(error.to_string()))?;
+    let keys: Vec<Value> =
+        serde_json::from_slice(&call.stdin()?).map_err(|error| corrupt(error.to_string()))?;
     let mut text = String::new();
     for key in keys {
         let line = key["key"].as_str().ok_or_else(|| corrupt("an entry without a key".to_owned()))?;

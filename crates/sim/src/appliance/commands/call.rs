@@ -57,7 +57,11 @@ impl Call {
     /// It cannot be read.
     pub fn stdin_lines(&self) -> Result<Vec<String>, SimError> {
         let text = self.stdin()?;
-        Ok(String::from_utf8_lossy(&text).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
+        Ok(String::from_utf8_lossy(&text)
+            .lines()
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect())
     }
 
     /// Writes to stdout.

@@ -34,7 +34,8 @@ fn git(file: &std::path::Path, args: &[&str]) -> Result<std::process::Output, Si
 }
 
 pub(super) fn run(call: &Call) -> Ended {
-    let (flags, words): (Vec<_>, Vec<_>) = call.args.iter().map(String::as_str).partition(|a| a.starts_with('-'));
+    let (flags, words): (Vec<_>, Vec<_>) =
+        call.args.iter().map(String::as_str).partition(|a| a.starts_with('-'));
     if flags.contains(&"-l") || flags.contains(&"--list") {
         for file in ["app.", "secrets.", "cluster."] {
             call.print(git(&file_of(&call.place, file), &["-l"])?.stdout)?;

@@ -47,7 +47,8 @@ pub fn apply(place: &Place) -> Result<(), SimError> {
 
 /// What a restore put into `elasticsearch-restore` replaces the search data; audit-log files in it are imported.
 fn swap_elasticsearch(place: &Place) -> Result<(), SimError> {
-    let (fresh, live) = (place.disk("/data/user/elasticsearch-restore"), place.disk("/data/user/elasticsearch"));
+    let (fresh, live) =
+        (place.disk("/data/user/elasticsearch-restore"), place.disk("/data/user/elasticsearch"));
     if !fresh.is_dir() {
         return Ok(());
     }
@@ -88,7 +89,8 @@ pub fn register_all(place: &Place, state: &mut State) -> Result<(), SimError> {
         }
     }
     let gist = |route: &String| route.split('/').nth(4) == Some("gist") && route.ends_with(".git");
-    state.gists = at_depth(&repositories, 6)?.iter().map(|p| relative(&repositories, p)).filter(gist).collect();
+    state.gists =
+        at_depth(&repositories, 6)?.iter().map(|p| relative(&repositories, p)).filter(gist).collect();
     let pages = place.disk("/data/user/pages");
     state.pages = at_depth(&pages, 5)?.iter().map(|p| relative(&pages, p)).collect();
     state.storage.clear();
@@ -134,7 +136,11 @@ fn at_depth(root: &Path, depth: usize) -> Result<Vec<PathBuf>, SimError> {
         let mut next = Vec::new();
         for folder in level {
             let entries = match fs::read_dir(&folder) {
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => continue,
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+                {
+                    continue;
+                }
                 other => other.on("list", &folder)?,
             };
             for entry in entries {

@@ -82,12 +82,16 @@ pub(super) fn run(call: &Call) -> Ended {
         eprintln!("curl: (22) The requested URL returned error: {status}");
     } else {
         match &request.output {
-            Some(file) => fs::File::create(file).and_then(|mut f| f.write_all(body.as_bytes())).on("write", file)?,
+            Some(file) => {
+                fs::File::create(file).and_then(|mut f| f.write_all(body.as_bytes())).on("write", file)?
+            }
             None => call.print(&body)?,
         }
     }
     if let Some(format) = &request.format {
-        let text = format.replace("%{http_code}", &status.to_string()).replace("%{response_code}", &status.to_string());
+        let text = format
+            .replace("%{http_code}", &status.to_string())
+            .replace("%{response_code}", &status.to_string());
         call.print(text.replace("\\n", "\n"))?;
     }
     Ok(if failed { 22 } else { 0 })
@@ -144,7 +148,11 @@ fn put_settings(call: &Call, body: &str) -> Result<(u16, String), SimError> {
 }
 
 fn indices(call: &Call, pattern: &str, query: &str) -> Result<String, SimError> {
-    let columns = query.split('&').find_map(|part| part.strip_prefix("h=")).unwrap_or("index,pri.store.size").to_owned();
+    let columns = query
+        .split('&')
+        .find_map(|part| part.strip_prefix("h="))
+        .unwrap_or("index,pri.store.size")
+        .to_owned();
     let mut lines = String::new();
     for (name, bytes) in elasticsearch::indices(&call.place)? {
         if !pattern.is_empty() && !name.starts_with(pattern.trim_end_matches('*')) {

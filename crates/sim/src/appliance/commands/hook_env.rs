@@ -10,6 +10,7 @@ pub(super) fn run(call: &Call) -> Ended {
     fs::create_dir_all(&folder).on("create", &folder)?;
     let tarball = call.arg(1);
     let tarball = if tarball.starts_with("/data/") { call.place.disk(tarball) } else { tarball.into() };
-    let status = Command::new("tar").arg("-C").arg(&folder).arg("-xzf").arg(tarball).status().on("run", "tar")?;
+    let status =
+        Command::new("tar").arg("-C").arg(&folder).arg("-xzf").arg(tarball).status().on("run", "tar")?;
     Ok(u8::from(!status.success()))
 }

@@ -39,7 +39,8 @@ pub(super) fn import(call: &Call) -> Ended {
     call.say(" --> Importing SSH host keys...")?;
     let folder = call.place.disk(FOLDER);
     let fresh = tempfile::tempdir_in(call.place.root()).on("create a folder in", call.place.root())?;
-    let status = Command::new("tar").arg("-C").arg(fresh.path()).args(["-xf", "-"]).status().on("run", "tar")?;
+    let status =
+        Command::new("tar").arg("-C").arg(fresh.path()).args(["-xf", "-"]).status().on("run", "tar")?;
     if !status.success() {
         return Err(SimError::Refused("this is not a tar of SSH host keys".to_owned()));
     }

@@ -110,7 +110,8 @@ pub fn run(name: &str, args: Vec<String>) -> ExitCode {
     if name == "door" {
         return ExitCode::from(door::run(&place));
     }
-    if must_be_root(name) && !rustix::process::geteuid().is_root() && std::env::var_os(DIR_VARIABLE).is_none() {
+    if must_be_root(name) && !rustix::process::geteuid().is_root() && std::env::var_os(DIR_VARIABLE).is_none()
+    {
         return as_root(name, &args);
     }
     let call = Call { place, name: name.to_owned(), args };
@@ -127,9 +128,12 @@ pub fn run(name: &str, args: Vec<String>) -> ExitCode {
     match dispatch(&call) {
         Ok(code) => ExitCode::from(code),
         // A reader that went away ends a command silently, as SIGPIPE would.
-        Err(SimError::File { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::from(141),
+        Err(SimError::File { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::from(141)
+        }
         Err(error) => {
-            let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+            let source =
+                std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
             eprintln!("{name}: {error}{source}");
             ExitCode::FAILURE
         }
@@ -154,7 +158,8 @@ fn must_be_root(name: &str) -> bool {
 /// appliance's own do.
 fn as_root(name: &str, args: &[String]) -> ExitCode {
     let folder = if ENTERPRISE.contains(&name) { "/usr/local/share/enterprise" } else { "/usr/local/bin" };
-    let error = std::process::Command::new("sudo").arg("-n").arg(format!("{folder}/{name}")).args(args).exec();
+    let error =
+        std::process::Command::new("sudo").arg("-n").arg(format!("{folder}/{name}")).args(args).exec();
     eprintln!("{name}: cannot become root: {error}");
     ExitCode::FAILURE
 }
@@ -162,7 +167,10 @@ fn as_root(name: &str, args: &[String]) -> ExitCode {
 fn dispatch(call: &Call) -> Ended {
     match call.name.as_str() {
         "curl" => curl::run(call),
-        "ghe-cluster-config-apply" | "ghe-cluster-each" | "ghe-cluster-host-check" | "ghe-cluster-nodes"
+        "ghe-cluster-config-apply"
+        | "ghe-cluster-each"
+        | "ghe-cluster-host-check"
+        | "ghe-cluster-nodes"
         | "ghe-repl-status" => cluster::run(call),
         "ghe-config" => config::run(call),
         "ghe-config-apply" => config_apply::run(call),

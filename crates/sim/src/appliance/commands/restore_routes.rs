@@ -31,9 +31,13 @@ pub(super) fn finalize(call: &Call, name: &str) -> Ended {
         for line in &lines {
             let mut words = line.split(' ');
             let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-            let route = second.trim_start_matches("/data/repositories/").trim_start_matches("/data/user/repositories/");
+            let route = second
+                .trim_start_matches("/data/repositories/")
+                .trim_start_matches("/data/user/repositories/");
             match name.split('-').next() {
-                Some("gist") if place.repositories().join(route).is_dir() => _ = state.gists.insert(route.to_owned()),
+                Some("gist") if place.repositories().join(route).is_dir() => {
+                    _ = state.gists.insert(route.to_owned())
+                }
                 Some("dgit") if place.repositories().join(route).is_dir() => {
                     crate::appliance::commands::config_apply::register_network(&place, state, route)?;
                 }

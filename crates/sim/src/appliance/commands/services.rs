@@ -4,7 +4,8 @@ use super::{Call, Ended};
 use crate::appliance::State;
 
 pub(super) fn run(call: &Call) -> Ended {
-    let words: Vec<&str> = call.args.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
+    let words: Vec<&str> =
+        call.args.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
     let (service, action) = match (call.name.as_str(), &words[..]) {
         ("service", [service, action, ..]) => (*service, *action),
         ("systemctl", [action, service, ..]) => (*service, *action),

@@ -4,12 +4,16 @@ use super::{Call, Ended};
 use crate::appliance::State;
 
 pub(super) fn run(call: &Call) -> Ended {
-    let words: Vec<&str> = call.args.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
+    let words: Vec<&str> =
+        call.args.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
     match (call.name.as_str(), &words[..]) {
         ("ghe-spokes", ["server", "show", ..]) => {
             let state = State::load(&call.place)?;
-            let servers: Vec<_> =
-                state.nodes.iter().map(|uuid| serde_json::json!({"host": format!("git-server-{uuid}")})).collect();
+            let servers: Vec<_> = state
+                .nodes
+                .iter()
+                .map(|uuid| serde_json::json!({"host": format!("git-server-{uuid}")}))
+                .collect();
             call.say(serde_json::Value::from(servers).to_string())?;
         }
         ("ghe-spokes", ["server", "destroy", server, ..]) => {
