@@ -27,6 +27,8 @@ pub fn git(repository: &Path) -> Command {
         .env("GIT_CONFIG_COUNT", "1")
         .env("GIT_CONFIG_KEY_0", "safe.directory")
         .env("GIT_CONFIG_VALUE_0", "*")
+        .envs([("GIT_COMMITTER_NAME", "appliance"), ("GIT_COMMITTER_EMAIL", "appliance@example.com")])
+        .env("GIT_COMMITTER_DATE", "1690000000 +0000")
         .env("TZ", "UTC");
     command
 }
