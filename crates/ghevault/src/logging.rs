@@ -37,8 +37,10 @@ pub fn install(settings: &Settings, screen: &Screen) -> CommandResult {
         }
         None => (BoxMakeWriter::new(|| BesideBars), true),
     };
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(on_stderr && output::stderr_is_terminal());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .with_ansi(on_stderr && output::stderr_is_terminal());
     if settings.log_json {
         builder.json().init()
     } else {
