@@ -4,7 +4,10 @@ use crate::{
     error::{CommandError, CommandResult, Kind},
     output,
 };
-use ghevault_core::keys::harden::{Inspection, harden_process};
+use ghevault_core::{
+    backup::CancelToken,
+    keys::harden::{Inspection, harden_process},
+};
 use std::{
     env,
     os::unix::process::CommandExt,
@@ -49,7 +52,7 @@ pub fn prepare() -> CommandResult {
 /// What SIGINT and SIGTERM do: ask a verb that holds something to end, end all others at once.
 #[derive(Clone, Debug)]
 pub struct Interrupt {
-    asked: Arc<AtomicBool>,
+    asked: CancelToken,
     cooperative: Arc<AtomicBool>,
 }
 
@@ -59,7 +62,7 @@ impl Interrupt {
     /// # Errors
     /// The system gives no thread or no signals.
     pub fn install() -> CommandResult<Self> {
-        let interrupt = Self { asked: Arc::default(), cooperative: Arc::default() };
+        let interrupt = Self { asked: CancelToken::new(), cooperative: Arc::default() };
         let listener = interrupt.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| CommandError::from_error(Kind::Failure, &error))?;
@@ -95,18 +98,18 @@ impl Interrupt {
         };
         any().await;
         if self.cooperative.load(Ordering::SeqCst) {
-            self.asked.store(true, Ordering::SeqCst);
+            self.asked.cancel();
             output::complain("ending; a second signal ends at once");
             let _ = tokio::time::timeout(GRACE, any()).await;
         }
         end_now();
     }
 
-    /// From now on a signal only sets the flag that is returned; the verb looks at it and ends.
+    /// From now on a signal only sets the token that is returned; the verb looks at it and ends.
     #[must_use]
-    pub fn cooperative(&self) -> Arc<AtomicBool> {
+    pub fn cooperative(&self) -> CancelToken {
         self.cooperative.store(true, Ordering::SeqCst);
-        Arc::clone(&self.asked)
+        self.asked.clone()
     }
 }
 

@@ -59,7 +59,10 @@ const TEST_HOOK: &str =
 pub const VARIABLES: &[VariableRow] = &[
     v("GHE_HOSTNAME", Map("`host`; an SSH port or user in `GHE_EXTRA_SSH_OPTS` is joined to it", host)),
     v("GHE_DATA_DIR", Map("`vault`: the folder `vault` below it, unless a vault is named elsewhere", vault)),
-    v("GHE_NUM_SNAPSHOTS", Map("`retention.keep_last`", |text, _| number("retention.keep_last", text))),
+    v(
+        "GHE_NUM_SNAPSHOTS",
+        NoEffect("this release drops no snapshots; `restic forget --prune` on the vault does"),
+    ),
     v("GHE_PRUNING_SCHEDULED", NoEffect("`backup` never drops snapshots, whatever this says")),
     v("GHE_RESTORE_HOST", Honoured("restore.host")),
     v(
@@ -89,12 +92,12 @@ pub const VARIABLES: &[VariableRow] = &[
         "GHE_MSSQL_BACKUP_CADENCE",
         NoEffect("GitHub Actions' databases are not backed up by this release; `doctor` says so"),
     ),
+    v("GHE_PARALLEL_ENABLED", NoEffect("datasets are always read beside each other")),
     v(
-        "GHE_PARALLEL_ENABLED",
-        NoEffect("datasets are always read in parallel; `GHE_PARALLEL_MAX_JOBS` limits it"),
+        "GHE_PARALLEL_MAX_JOBS",
+        NoEffect("a fixed few streams run beside each other; `GHE_NICE` holds for all"),
     ),
-    v("GHE_PARALLEL_MAX_JOBS", Map("`backup.parallel`", |text, _| number("backup.parallel", text))),
-    v("GHE_PARALLEL_RSYNC_MAX_JOBS", NoEffect("there is no rsync; `backup.parallel` limits all reading")),
+    v("GHE_PARALLEL_RSYNC_MAX_JOBS", NoEffect("there is no rsync")),
     v(
         "GHE_PARALLEL_MAX_LOAD",
         NoEffect("the load is on the appliance, where `GHE_NICE` and `GHE_IONICE` hold"),

@@ -57,7 +57,6 @@ fn an_ordinary_file_becomes_options() {
     assert_eq!(got.refusals, Vec::<String>::new());
     assert_eq!(value(&got, "host").as_deref(), Some("ghe.example.com:2222"));
     assert_eq!(value(&got, "vault").as_deref(), Some("/opt/bu/data/vault"));
-    assert_eq!(value(&got, "retention.keep_last").as_deref(), Some("7"));
     assert_eq!(value(&got, "backup.skip").as_deref(), Some("pages\nelasticsearch"));
     assert_eq!(value(&got, "restore.skip").as_deref(), Some("pages\nelasticsearch"));
     assert_eq!(value(&got, "ssh_key").as_deref(), Some("file:/k"));
@@ -70,7 +69,7 @@ fn an_ordinary_file_becomes_options() {
 fn what_would_change_the_result_silently_is_refused() {
     let got = imported(
         "EXTERNAL_DATABASE_BACKUP_SCRIPT=/x\nGHE_ES_BACKUP_STRATEGY=snapshot\nGHE_REMOTE_DATA_DIR=/data\n\
-         GHE_EXTRA_RSYNC_OPTS=\"--exclude x\"\nGHE_NUM_SNAPSHOTS=many\nGHE_HOSTNAME=$(hostname)\n",
+         GHE_EXTRA_RSYNC_OPTS=\"--exclude x\"\nGHE_GIT_COOLDOWN_PERIOD=many\nGHE_HOSTNAME=$(hostname)\n",
     );
     assert_eq!(got.refusals.len(), 5);
     assert!(got.refusals[0].contains(":6: `GHE_HOSTNAME` uses command substitution"), "{}", got.refusals[0]);

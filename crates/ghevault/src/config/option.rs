@@ -96,7 +96,6 @@ pub const OPTIONS: &[OptionRow] = &[
         "none",
         "datasets to leave out: `pages`, `elasticsearch`, …; such a snapshot says so and stays complete",
     ),
-    row("backup.parallel", None, None, "4", "datasets that are read at the same time"),
     row("backup.nice", None, None, "`nice -n 19`", "words before every remote command of a backup"),
     row("backup.ionice", None, None, "`ionice -c 3`", "words after `backup.nice`"),
     row("backup.drain_s", None, None, "600", "longest wait for running Git maintenance, in seconds"),
@@ -111,13 +110,6 @@ pub const OPTIONS: &[OptionRow] = &[
     row("restore.skip_audit_log", None, None, "`false`", "do not restore the audit log"),
     row("restore.skip", None, None, "none", "datasets that `restore` leaves alone"),
     row("restore.console_password", None, None, "`true`", "restore the Management Console's password"),
-    row(
-        "retention.keep_last",
-        None,
-        None,
-        "none",
-        "complete snapshots that `forget` keeps; nothing else drops any",
-    ),
 ];
 
 /// The row of a key.

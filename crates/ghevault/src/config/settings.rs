@@ -45,8 +45,6 @@ pub struct Settings {
     pub bytes_per_s_max: Option<u64>,
     /// Datasets that a backup leaves out.
     pub backup_skip: Vec<String>,
-    /// Datasets at the same time.
-    pub parallel: usize,
     /// Words before remote commands of a backup.
     pub niceness: String,
     /// Longest wait for Git maintenance.
@@ -59,8 +57,6 @@ pub struct Settings {
     pub restore_skip: Vec<String>,
     /// Whether the Management Console's password is restored.
     pub restore_console_password: bool,
-    /// Snapshots that `forget` keeps.
-    pub keep_last: Option<u32>,
     /// Whether log lines are JSON.
     pub log_json: bool,
     /// File for the log.
@@ -147,9 +143,6 @@ fn typed(merged: &Layer, home: &Home, notes: Vec<String>) -> CommandResult<Setti
         CommandError::usage("no folder for state: neither GHEVAULT_STATE nor HOME is set")
             .hint("Set GHEVAULT_STATE.")
     })?;
-    let parallel = parsed(merged, "backup.parallel", "a number from 1 to 64", |text| {
-        text.parse::<usize>().ok().filter(|number| (1..=64).contains(number))
-    })?;
     let drain_s = parsed(merged, "backup.drain_s", "a number of seconds", |text| text.parse::<u32>().ok())?;
     let mut restore_skip = list("restore.skip");
     if truth("restore.skip_audit_log", false)? {
@@ -172,16 +165,12 @@ fn typed(merged: &Layer, home: &Home, notes: Vec<String>) -> CommandResult<Setti
             amount::bytes(text, 1).filter(|rate| *rate > 0)
         })?,
         backup_skip: list("backup.skip"),
-        parallel: parallel.unwrap_or(4),
         niceness: format!("{nice} {ionice}").trim().to_owned(),
         drain: Duration::from_secs(drain_s.unwrap_or(600).into()),
         allow_replica: truth("backup.allow_replica", false)?,
         restore_host: text("restore.host"),
         restore_skip,
         restore_console_password: truth("restore.console_password", true)?,
-        keep_last: parsed(merged, "retention.keep_last", "a whole number above 0", |text| {
-            text.parse::<u32>().ok().filter(|number| *number > 0)
-        })?,
         log_json: parsed(merged, "log_format", "`text` or `json`", |text| match text {
             "text" => Some(false),
             "json" => Some(true),

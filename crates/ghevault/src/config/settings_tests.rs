@@ -54,7 +54,6 @@ fn flags_win_over_environment_over_file_over_backup_config_over_defaults() {
     assert_eq!(settings.vault.as_deref(), Some("/environment"));
     assert_eq!(settings.bytes_per_s_max, Some(1 << 20));
     assert_eq!(settings.drain.as_secs(), 5);
-    assert_eq!(settings.parallel, 4);
     assert_eq!(settings.transport, Transport::Russh);
     assert_eq!(settings.niceness, "nice -n 19 ionice -c 3");
 }
@@ -89,9 +88,9 @@ fn a_backup_config_that_would_have_to_be_executed_is_refused_with_its_lines() {
 #[test]
 fn a_wrong_value_names_where_it_was_set() {
     let fixture = Fixture::new();
-    let path = fixture.write("g.toml", "\n[backup]\nparallel = 0\n");
+    let path = fixture.write("g.toml", "\n[backup]\ndrain_s = -1\n");
     let error = load(Layer::default(), Some(&path), nothing, &fixture.home()).expect_err("refused");
-    assert!(error.message.contains("g.toml:3 is `0`, not a number from 1 to 64"), "{}", error.message);
+    assert!(error.message.contains("g.toml:3 is `-1`, not a number of seconds"), "{}", error.message);
     let error = load(
         Layer::default(),
         None,

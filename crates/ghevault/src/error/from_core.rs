@@ -2,8 +2,12 @@
 
 use super::{CommandError, Kind};
 use ghevault_core::{
-    appliance::{channel::ChannelError, hostkeys::PinError},
+    appliance::{
+        channel::ChannelError, facts::FactsError, gate::GateError, hostkeys::PinError, lease::LeaseError,
+    },
+    backup::{BackupError, context::CaptureError},
     restore::RestoreError,
+    state::StateError,
     vault::VaultError,
 };
 
@@ -143,6 +147,65 @@ impl From<RestoreError> for CommandError {
         match hint {
             Some(hint) => mapped.hint(hint),
             None => mapped,
+        }
+    }
+}
+
+impl From<FactsError> for CommandError {
+    fn from(error: FactsError) -> Self {
+        match error {
+            FactsError::Channel(inner) => inner.into(),
+            FactsError::NotAnAppliance { .. } => Self::from_error(Kind::Refused, &error).hint(
+                "The admin shell of an appliance answers on port 122 as user admin. Is this the right host?",
+            ),
+        }
+    }
+}
+
+impl From<GateError> for CommandError {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::Lease(LeaseError::Channel(inner)) => inner.into(),
+            GateError::Busy { .. } => Self::from_error(Kind::Refused, &error)
+                .hint("Another backup is running, or one left its gate behind: see `ghevault gate status`."),
+            GateError::NotDrained { .. } => Self::from_error(Kind::Failure, &error).hint(
+                "Try again later, or wait longer with `backup.drain_s`. Maintenance is no longer paused.",
+            ),
+            GateError::Lease(LeaseError::Refused { .. }) => Self::from_error(Kind::Failure, &error).hint(
+                "What was read cannot be trusted without the pause, so there is no snapshot. Run it again.",
+            ),
+        }
+    }
+}
+
+impl From<StateError> for CommandError {
+    fn from(error: StateError) -> Self {
+        Self::from_error(Kind::Failure, &error)
+            .hint("GHEVAULT_STATE names the folder; this user must own it.")
+    }
+}
+
+impl From<BackupError> for CommandError {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Facts(inner) => inner.into(),
+            BackupError::Gate(inner) => inner.into(),
+            BackupError::Vault(inner) => inner.into(),
+            BackupError::State(inner) => inner.into(),
+            BackupError::Refused { .. } => Self::from_error(Kind::Refused, &error).hint(
+                "`ghevault backup --help` lists what can be allowed; `ghevault doctor` tells the rest.",
+            ),
+            BackupError::Cancelled => Self::from_error(Kind::Interrupted, &error).hint(
+                "Git maintenance is no longer paused. Run it again: what was stored is not stored twice.",
+            ),
+            BackupError::Dataset { source: CaptureError::Cancelled, .. } => {
+                Self::from_error(Kind::Interrupted, &error)
+            }
+            BackupError::Dataset { .. } | BackupError::Nothing { .. } => {
+                Self::from_error(Kind::Failure, &error)
+                    .hint("No snapshot was made, and none was harmed. `ghevault doctor` tests the appliance.")
+            }
+            BackupError::Seal(_) => Self::from_error(Kind::Failure, &error),
         }
     }
 }
