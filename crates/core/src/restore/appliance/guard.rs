@@ -164,7 +164,8 @@ fn releases(target: &Facts, content: &SnapshotContent) -> Result<Vec<String>, Re
 
 fn database(target: &Facts, content: &SnapshotContent, options: &ApplianceOptions) -> Result<(), Refusal> {
     let (ours, theirs) = (content.external_database, target.flag("mysql.external.enabled"));
-    if options.skip_mysql && !ours && !(theirs && !options.settings) {
+    let external_stays = theirs && !options.settings;
+    if options.skip_mysql && !ours && !external_stays {
         return Err(Refusal::SkipMysql);
     }
     if target.configured && ours != theirs && (options.settings || !options.skip_mysql) {

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What every step works with.
-pub(super) struct Context<'a> {
+pub(super) struct Scene<'a> {
     pub remote: &'a Remote<'a>,
     pub sync: Sync<'a>,
     pub view: SnapshotView<'a>,
@@ -32,7 +32,7 @@ pub(super) struct Context<'a> {
     pub settings: bool,
 }
 
-impl Context<'_> {
+impl Scene<'_> {
     /// A path below the appliance's data folder.
     pub fn data(&self, below: &str) -> String {
         format!("{}/{below}", self.options.data_root)
@@ -56,7 +56,7 @@ pub fn run(
     progress: &dyn Progress,
 ) -> Result<ApplianceReport, ApplianceRestoreError> {
     let remote = Remote { channel, idle: options.idle };
-    let context = Context {
+    let scene = Scene {
         remote: &remote,
         sync: Sync { remote: &remote, view, progress },
         view,
@@ -68,7 +68,7 @@ pub fn run(
     log(&remote, options, &format!("Starting restore with {} of snapshot {snapshot} ...", options.client));
     let vigil = Vigil::begin(channel, &options.data_root)?;
     let mut walk =
-        Walk { context: &context, progress, report: empty(snapshot, options), failed: false, vigil: None };
+        Walk { scene: &scene, progress, report: empty(snapshot, options), failed: false, vigil: None };
     walk.report.warnings.extend(vigil.warnings.iter().cloned());
     walk.vigil = Some(vigil);
     for planned in &plan.steps {
@@ -84,7 +84,7 @@ pub fn run(
 }
 
 struct Walk<'a> {
-    context: &'a Context<'a>,
+    scene: &'a Scene<'a>,
     progress: &'a dyn Progress,
     report: ApplianceReport,
     failed: bool,
@@ -123,7 +123,7 @@ impl Walk<'_> {
             Step::StopSchedules => Ok(Done::default()),
             Step::Complete => self.complete(),
             _ => {
-                let done = steps::act(step, self.context)?;
+                let done = steps::act(step, self.scene)?;
                 let alive = self.vigil.as_ref().is_none_or(Vigil::alive);
                 if alive { Ok(done) } else { Err(StepError::LostVigil) }
             }
@@ -133,7 +133,7 @@ impl Walk<'_> {
     /// Says `complete` and lets the scheduled jobs run. The host keys may change only after this.
     fn complete(&mut self) -> Result<Done, StepError> {
         let mut done = Done::default();
-        set_status(self.context.remote, &self.context.options.data_root, Status::Complete)?;
+        set_status(self.scene.remote, &self.scene.options.data_root, Status::Complete)?;
         if let Some(Err(why)) = self.vigil.take().map(Vigil::end) {
             done.warnings.push(format!("the scheduled jobs may be stopped: {why}"));
         }
@@ -144,7 +144,7 @@ impl Walk<'_> {
         let marked = self.report.steps.iter().any(|s| s.step == Step::Complete && s.ok);
         if self.failed && !marked {
             // The vigil's end turns `restoring` into `failed`; this is for the case that it was lost before.
-            let _ = set_status(self.context.remote, &self.context.options.data_root, Status::Failed);
+            let _ = set_status(self.scene.remote, &self.scene.options.data_root, Status::Failed);
         }
         if let Some(Err(why)) = self.vigil.take().map(Vigil::end) {
             self.report.warnings.push(format!("the scheduled jobs may be stopped: {why}"));

@@ -4,32 +4,32 @@ use std::io::{BufWriter, Write};
 
 use flate2::{Compression, write::GzEncoder};
 
-use super::super::{content::AuditIndex, error::StepError, report::Done, run::Context};
+use super::super::{content::AuditIndex, error::StepError, report::Done, run::Scene};
 use crate::{appliance::quote::quote, restore::report::Problem};
 
 /// Loads the wanted indices into a configured appliance, or leaves them for the first configuration of a fresh one.
-pub fn restore(context: &Context<'_>) -> Result<Done, StepError> {
+pub fn restore(scene: &Scene<'_>) -> Result<Done, StepError> {
     let mut done = Done::default();
-    let folder = context.data("elasticsearch-restore");
+    let folder = scene.data("elasticsearch-restore");
     let upload = format!("{folder}/audit-log");
     let owner = quote("elasticsearch:elasticsearch");
     let (quoted, quoted_upload) = (quote(&folder), quote(&upload));
     let script = format!("sudo mkdir -p {quoted_upload} && sudo chown {owner} {quoted} {quoted_upload}");
-    context.remote.ask("make the upload folder", &script)?;
-    let months = months(context.target.clock_s);
-    for index in &context.content.audit {
+    scene.remote.ask("make the upload folder", &script)?;
+    let months = months(scene.target.clock_s);
+    for index in &scene.content.audit {
         if !is_plain(&index.index) {
             let what = "is no name of an index".to_owned();
             done.problems.push(Problem { path: format!("audit-log/{}", index.file), what });
-        } else if is_recent(&index.index, &months) || !stands(context, &index.index)? {
-            one(context, index, &upload)?;
+        } else if is_recent(&index.index, &months) || !stands(scene, &index.index)? {
+            one(scene, index, &upload)?;
             done.items += 1;
             done.bytes += index.bytes;
         } else {
             done.unchanged += 1;
         }
     }
-    let script = if context.target.configured {
+    let script = if scene.target.configured {
         format!("sudo rm -rf {quoted_upload}")
     } else {
         format!(
@@ -39,15 +39,15 @@ pub fn restore(context: &Context<'_>) -> Result<Done, StepError> {
             ))
         )
     };
-    context.remote.ask("clear the upload folder", &script)?;
+    scene.remote.ask("clear the upload folder", &script)?;
     Ok(done)
 }
 
-fn one(context: &Context<'_>, index: &AuditIndex, upload: &str) -> Result<(), StepError> {
+fn one(scene: &Scene<'_>, index: &AuditIndex, upload: &str) -> Result<(), StepError> {
     let file = format!("{upload}/{}.gz", index.index);
     let from = format!("audit-log/{}", index.file);
     let compressed = index.compressed;
-    context.remote.upload(context.view, &from, &file, |dump, feed| {
+    scene.remote.upload(scene.view, &from, &file, |dump, feed| {
         if compressed {
             return dump(feed);
         }
@@ -57,22 +57,22 @@ fn one(context: &Context<'_>, index: &AuditIndex, upload: &str) -> Result<(), St
         packed.finish().and_then(|mut out| out.flush()).map_err(stream)
     })?;
     let script = format!("sudo chown elasticsearch:elasticsearch {}", quote(&file));
-    context.remote.ask("hand the upload over", &script)?;
-    if context.target.configured {
+    scene.remote.ask("hand the upload over", &script)?;
+    if scene.target.configured {
         let script = format!(
             "set -o pipefail; PATH=$PATH:/usr/local/share/enterprise; sudo gzip -dc {} | ghe-es-load-json {}",
             quote(&file),
             quote(&format!("http://localhost:9201/{}", index.index))
         );
-        context.remote.work(&format!("load {}", index.index), &script, &[])?;
+        scene.remote.work(&format!("load {}", index.index), &script, &[])?;
     }
     Ok(())
 }
 
 /// Whether the target has the index.
-fn stands(context: &Context<'_>, index: &str) -> Result<bool, StepError> {
+fn stands(scene: &Scene<'_>, index: &str) -> Result<bool, StepError> {
     let url = quote(&format!("http://localhost:9201/{index}"));
-    context.remote.test("look for an audit-log index", &format!("curl -f -s -XGET {url} >/dev/null"))
+    scene.remote.test("look for an audit-log index", &format!("curl -f -s -XGET {url} >/dev/null"))
 }
 
 /// This month and the one before on the appliance's clock, as they stand in index names.

@@ -3,7 +3,7 @@
 use super::super::{
     error::StepError,
     report::Done,
-    run::Context,
+    run::Scene,
     sync::{Sameness, Transfer, Ways},
 };
 use crate::{
@@ -19,38 +19,36 @@ const TARBALLS: &str = "git-hooks/environments/tarballs";
 const REPOS: &str = "git-hooks/repos";
 
 /// Sends tarballs and repositories, and has each environment unpacked.
-pub fn restore(context: &Context<'_>) -> Result<Done, StepError> {
+pub fn restore(scene: &Scene<'_>) -> Result<Done, StepError> {
     let mut done = Done::default();
-    if whole(context, TARBALLS, Sameness::Time, "git", &mut done)? {
-        unpack(context, &mut done)?;
+    if whole(scene, TARBALLS, Sameness::Time, "git", &mut done)? {
+        unpack(scene, &mut done)?;
     }
-    whole(context, REPOS, Sameness::Git, "git", &mut done)?;
+    whole(scene, REPOS, Sameness::Git, "git", &mut done)?;
     Ok(done)
 }
 
 /// Makes a directory on the appliance what it is in the snapshot, if the snapshot has it.
 pub(super) fn whole(
-    context: &Context<'_>,
+    scene: &Scene<'_>,
     name: &str,
     sameness: Sameness,
     user: &str,
     done: &mut Done,
 ) -> Result<bool, StepError> {
-    let Some(entry) = context.view.find(name.as_bytes())? else { return Ok(false) };
-    let to = context.data(name);
-    context
-        .remote
-        .ask(&format!("make {name}"), &format!("sudo -u {} mkdir -p {}", quote(user), quote(&to)))?;
+    let Some(entry) = scene.view.find(name.as_bytes())? else { return Ok(false) };
+    let to = scene.data(name);
+    scene.remote.ask(&format!("make {name}"), &format!("sudo -u {} mkdir -p {}", quote(user), quote(&to)))?;
     let transfer =
         Transfer { from: name.as_bytes(), to: &to, user, sameness, delete: true, part: "git-hooks" };
-    done.add(context.sync.units(&transfer, vec![(Vec::new(), entry)], &Ways::new())?);
+    done.add(scene.sync.units(&transfer, vec![(Vec::new(), entry)], &Ways::new())?);
     Ok(true)
 }
 
-fn unpack(context: &Context<'_>, done: &mut Done) -> Result<(), StepError> {
+fn unpack(scene: &Scene<'_>, done: &mut Done) -> Result<(), StepError> {
     let mut tarballs = Vec::new();
-    if let Some(entry) = context.view.find(TARBALLS.as_bytes())? {
-        context.view.walk::<ViewError>(b"", &entry.kind, &mut |path, entry| {
+    if let Some(entry) = scene.view.find(TARBALLS.as_bytes())? {
+        scene.view.walk::<ViewError>(b"", &entry.kind, &mut |path, entry| {
             if entry.is_file() {
                 tarballs.push(path.to_vec());
             }
@@ -67,9 +65,9 @@ fn unpack(context: &Context<'_>, done: &mut Done) -> Result<(), StepError> {
         let script = format!(
             "PATH=$PATH:/usr/local/share/enterprise; ghe-hook-env-update {} {}",
             quote(&name[..at]),
-            quote(&format!("{}/{name}", context.data(TARBALLS)))
+            quote(&format!("{}/{name}", scene.data(TARBALLS)))
         );
-        match context.remote.work("unpack a hook environment", &script, &[]) {
+        match scene.remote.work("unpack a hook environment", &script, &[]) {
             Ok(_) => {}
             Err(error @ StepError::Failed { .. }) => done.problems.push(problem(&error.to_string())),
             Err(error) => return Err(error),

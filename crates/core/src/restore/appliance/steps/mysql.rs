@@ -4,18 +4,18 @@ use std::io::{BufWriter, Write};
 
 use flate2::{Compression, write::GzEncoder};
 
-use super::super::{error::StepError, plan::Importer, report::Done, run::Context};
+use super::super::{error::StepError, plan::Importer, report::Done, run::Scene};
 use crate::appliance::quote::quote;
 
 /// Uploads the dump compressed, checks its size, and imports it with the importer of the plan.
-pub fn restore(context: &Context<'_>, importer: Importer) -> Result<Done, StepError> {
-    let dump = context.content.dump.as_ref().ok_or_else(|| StepError::Missing("mysql.sql".into()))?;
-    let (folder, file) = (context.data("tmp"), context.data("tmp/mysql.sql.gz"));
-    context.remote.ask("make the upload folder", &format!("sudo mkdir -p {}", quote(&folder)))?;
+pub fn restore(scene: &Scene<'_>, importer: Importer) -> Result<Done, StepError> {
+    let dump = scene.content.dump.as_ref().ok_or_else(|| StepError::Missing("mysql.sql".into()))?;
+    let (folder, file) = (scene.data("tmp"), scene.data("tmp/mysql.sql.gz"));
+    scene.remote.ask("make the upload folder", &format!("sudo mkdir -p {}", quote(&folder)))?;
     let plain = dump.file == "mysql.sql";
-    let imported = context
+    let outcome = scene
         .remote
-        .upload(context.view, dump.file, &file, |dump, feed| {
+        .upload(scene.view, dump.file, &file, |dump, feed| {
             if !plain {
                 return dump(feed);
             }
@@ -25,11 +25,11 @@ pub fn restore(context: &Context<'_>, importer: Importer) -> Result<Done, StepEr
             packed.finish().and_then(|mut out| out.flush()).map_err(stream)
         })
         .and_then(|_| {
-            context.remote.work("import MySQL", &script(importer, &file), &[])?;
+            scene.remote.work("import MySQL", &script(importer, &file), &[])?;
             Ok(Done::one(dump.bytes))
         });
-    let removed = context.remote.ask("remove the upload", &format!("sudo rm -f {}", quote(&file)));
-    let done = imported?;
+    let removed = scene.remote.ask("remove the upload", &format!("sudo rm -f {}", quote(&file)));
+    let done = outcome?;
     removed?;
     Ok(done)
 }

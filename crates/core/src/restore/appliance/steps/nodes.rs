@@ -1,20 +1,20 @@
 //! Nodes of the source that the restored database still knows (contract §5.4, step 19).
 
-use super::super::{error::StepError, report::Done, run::Context};
+use super::super::{error::StepError, report::Done, run::Scene};
 use crate::appliance::quote::quote;
 
 /// Removes every node but the restored appliance from the registries. A node that resists is a remark: the appliance
 /// works without its removal.
-pub fn remove_stale(context: &Context<'_>) -> Result<Done, StepError> {
-    let Some(uuid) = &context.content.uuid else { return Ok(Done::default()) };
-    let listed = context.remote.work(
+pub fn remove_stale(scene: &Scene<'_>) -> Result<Done, StepError> {
+    let Some(uuid) = &scene.content.uuid else { return Ok(Done::default()) };
+    let listed = scene.remote.work(
         "list the nodes of the registry",
         "set -o pipefail; ghe-spokes server show --json | jq -r '.[].host'",
         &[],
     )?;
     let mut done = Done::default();
     for node in stale(&String::from_utf8_lossy(&listed), uuid) {
-        match context.remote.work(&format!("remove the stale node {node}"), &removal(&node), &[]) {
+        match scene.remote.work(&format!("remove the stale node {node}"), &removal(&node), &[]) {
             Ok(_) => done.removed += 1,
             Err(error @ StepError::Failed { .. }) => done.warnings.push(error.to_string()),
             Err(error) => return Err(error),

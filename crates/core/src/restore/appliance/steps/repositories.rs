@@ -4,7 +4,7 @@ use super::{
     super::{
         error::StepError,
         report::Done,
-        run::Context,
+        run::Scene,
         sync::{Sameness, Transfer},
         units,
     },
@@ -22,15 +22,15 @@ use crate::{
 const BATCH: usize = 200;
 
 /// Sends all networks, unconditionally as to routes, then `info/` and the special folders.
-pub fn restore(context: &Context<'_>) -> Result<Done, StepError> {
-    let to = context.data("repositories");
+pub fn restore(scene: &Scene<'_>) -> Result<Done, StepError> {
+    let to = scene.data("repositories");
     let settings = GateSettings {
         repositories: to.clone(),
-        drain_s: context.options.drain_s,
+        drain_s: scene.options.drain_s,
         wait: std::time::Duration::ZERO,
     };
-    let gate = Gate::take(context.remote.channel, &settings)?;
-    let done = send(context, &to);
+    let gate = Gate::take(scene.remote.channel, &settings)?;
+    let done = send(scene, &to);
     let held = gate.release();
     let mut done = done?;
     if let Err(why) = held {
@@ -39,7 +39,7 @@ pub fn restore(context: &Context<'_>) -> Result<Done, StepError> {
     Ok(done)
 }
 
-fn send(context: &Context<'_>, to: &str) -> Result<Done, StepError> {
+fn send(scene: &Scene<'_>, to: &str) -> Result<Done, StepError> {
     let transfer = Transfer {
         from: b"repositories",
         to,
@@ -48,25 +48,25 @@ fn send(context: &Context<'_>, to: &str) -> Result<Done, StepError> {
         delete: true,
         part: "repositories",
     };
-    context.remote.ask("make the repositories folder", &format!("sudo -u git mkdir -p {}", quote(to)))?;
-    let mut batches = Batches::new(context, &transfer, BATCH);
+    scene.remote.ask("make the repositories folder", &format!("sudo -u git mkdir -p {}", quote(to)))?;
+    let mut batches = Batches::new(scene, &transfer, BATCH);
     let foreign =
-        walk_units(context, b"repositories", units::networks, &mut |unit, ways| batches.push(unit, ways))?;
+        walk_units(scene, b"repositories", units::networks, &mut |unit, ways| batches.push(unit, ways))?;
     let mut done = batches.finish()?;
     for path in foreign {
         let what = "has no place in the layout of repositories and is not restored".to_owned();
         done.problems.push(Problem { path, what });
     }
-    done.add(special(context, &transfer)?);
+    done.add(special(scene, &transfer)?);
     Ok(done)
 }
 
 /// `info/` as in the snapshot, or empty if the snapshot has none; `__name__/` where the snapshot has them.
-fn special(context: &Context<'_>, transfer: &Transfer<'_>) -> Result<Done, StepError> {
+fn special(scene: &Scene<'_>, transfer: &Transfer<'_>) -> Result<Done, StepError> {
     let transfer = Transfer { sameness: Sameness::Time, ..*transfer };
-    let mut batches = Batches::new(context, &transfer, BATCH);
+    let mut batches = Batches::new(scene, &transfer, BATCH);
     let mut has_info = false;
-    walk_units(context, b"repositories", units::special, &mut |unit, ways| {
+    walk_units(scene, b"repositories", units::special, &mut |unit, ways| {
         has_info |= unit.0 == b"info";
         if matches!(unit.1.kind, Kind::Directory(_)) { batches.push(unit, ways) } else { Ok(()) }
     })?;
@@ -75,7 +75,7 @@ fn special(context: &Context<'_>, transfer: &Transfer<'_>) -> Result<Done, StepE
         let script =
             format!("cd {} && if [ -d info ]; then find info -mindepth 1 -delete; fi", quote(transfer.to));
         let script = format!("sudo -u git bash -c {}", quote(&script));
-        context.remote.ask("empty repositories/info", &script)?;
+        scene.remote.ask("empty repositories/info", &script)?;
         done.warnings.push("the snapshot has no repositories/info".into());
     }
     Ok(done)

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use super::super::{
     error::StepError,
     report::Done,
-    run::Context,
+    run::Scene,
     sync::{Item, Sameness, Transfer, Ways},
     units::{self, Layout, Place},
 };
@@ -34,7 +34,7 @@ struct Routed {
 }
 
 /// Sends gists.
-pub fn gists(context: &Context<'_>) -> Result<Done, StepError> {
+pub fn gists(scene: &Scene<'_>) -> Result<Done, StepError> {
     let gists = Routed {
         from: "repositories",
         layout: units::gists,
@@ -45,11 +45,11 @@ pub fn gists(context: &Context<'_>) -> Result<Done, StepError> {
         part: "gists",
         line: |path, _| String::from_utf8_lossy(path).into_owned(),
     };
-    restore(context, &gists, "git")
+    restore(scene, &gists, "git")
 }
 
 /// Sends Pages sites.
-pub fn pages(context: &Context<'_>) -> Result<Done, StepError> {
+pub fn pages(scene: &Scene<'_>) -> Result<Done, StepError> {
     let pages = Routed {
         from: "pages",
         layout: units::pages,
@@ -60,11 +60,11 @@ pub fn pages(context: &Context<'_>) -> Result<Done, StepError> {
         part: "pages",
         line: |path, _| String::from_utf8_lossy(path).into_owned(),
     };
-    restore(context, &pages, "git")
+    restore(scene, &pages, "git")
 }
 
 /// Sends storage objects as the owner of their folder.
-pub fn storage(context: &Context<'_>) -> Result<Done, StepError> {
+pub fn storage(scene: &Scene<'_>) -> Result<Done, StepError> {
     let storage = Routed {
         from: "storage",
         layout: units::storage,
@@ -75,19 +75,19 @@ pub fn storage(context: &Context<'_>) -> Result<Done, StepError> {
         part: "storage",
         line: |path, entry| format!("{} {}", last(path), entry.size),
     };
-    let folder = quote(&context.data("storage"));
-    let owner = context
+    let folder = quote(&scene.data("storage"));
+    let owner = scene
         .remote
         .ask("ask who owns the storage", &format!("stat -c %U {folder} 2>/dev/null || echo git"))?;
     let owner = String::from_utf8_lossy(&owner).trim().to_owned();
-    restore(context, &storage, if owner.is_empty() || owner == "UNKNOWN" { "git" } else { &owner })
+    restore(scene, &storage, if owner.is_empty() || owner == "UNKNOWN" { "git" } else { &owner })
 }
 
-fn restore(context: &Context<'_>, routed: &Routed, user: &str) -> Result<Done, StepError> {
+fn restore(scene: &Scene<'_>, routed: &Routed, user: &str) -> Result<Done, StepError> {
     let from = routed.from.as_bytes();
     let mut lines = String::new();
     let mut asked = 0_u64;
-    let foreign = walk_units(context, from, routed.layout, &mut |(path, entry), _| {
+    let foreign = walk_units(scene, from, routed.layout, &mut |(path, entry), _| {
         lines.push_str(&(routed.line)(&path, &entry));
         lines.push('\n');
         asked += 1;
@@ -101,15 +101,15 @@ fn restore(context: &Context<'_>, routed: &Routed, user: &str) -> Result<Done, S
     if asked == 0 {
         return Ok(done);
     }
-    let routes = routes(context, routed.program, &lines)?;
-    let to = context.data(routed.from);
+    let places = places(scene, routed.program, &lines)?;
+    let to = scene.data(routed.from);
     let transfer =
         Transfer { from, to: &to, user, sameness: routed.sameness, delete: routed.delete, part: routed.part };
-    let mut batches = Batches::new(context, &transfer, routed.batch);
+    let mut batches = Batches::new(scene, &transfer, routed.batch);
     let mut without = Vec::new();
-    walk_units(context, from, routed.layout, &mut |(path, entry), ways| {
+    walk_units(scene, from, routed.layout, &mut |(path, entry), ways| {
         let line = (routed.line)(&path, &entry);
-        if routes.contains(line.split(' ').next().unwrap_or_default()) {
+        if places.contains(line.split(' ').next().unwrap_or_default()) {
             return batches.push((path, entry), ways);
         }
         without.push(show(&join(from, &path)));
@@ -123,10 +123,10 @@ fn restore(context: &Context<'_>, routed: &Routed, user: &str) -> Result<Done, S
 }
 
 /// Asks a routes program; the first words of the lines that name a place.
-fn routes(context: &Context<'_>, program: &str, lines: &str) -> Result<HashSet<String>, StepError> {
+fn places(scene: &Scene<'_>, program: &str, lines: &str) -> Result<HashSet<String>, StepError> {
     let label = format!("ask {program}");
     let script = format!("github-env ./bin/{program}");
-    let answer = context.remote.work(&label, &script, lines.as_bytes())?;
+    let answer = scene.remote.work(&label, &script, lines.as_bytes())?;
     Ok(placed(&String::from_utf8_lossy(&answer)))
 }
 
@@ -145,7 +145,7 @@ fn last(path: &[u8]) -> String {
 
 /// Gathers units and sends them some at a time, which bounds memory and the time between listing and sending.
 pub struct Batches<'a> {
-    context: &'a Context<'a>,
+    scene: &'a Scene<'a>,
     transfer: &'a Transfer<'a>,
     size: usize,
     units: Vec<Item>,
@@ -155,8 +155,8 @@ pub struct Batches<'a> {
 
 impl<'a> Batches<'a> {
     /// Nothing gathered yet.
-    pub fn new(context: &'a Context<'a>, transfer: &'a Transfer<'a>, size: usize) -> Self {
-        Self { context, transfer, size, units: Vec::new(), ways: Ways::new(), done: Done::default() }
+    pub fn new(scene: &'a Scene<'a>, transfer: &'a Transfer<'a>, size: usize) -> Self {
+        Self { scene, transfer, size, units: Vec::new(), ways: Ways::new(), done: Done::default() }
     }
 
     /// Adds a unit with the directories above it.
@@ -178,7 +178,7 @@ impl<'a> Batches<'a> {
         }
         let units = std::mem::take(&mut self.units);
         let ways = std::mem::take(&mut self.ways);
-        self.done.add(self.context.sync.units(self.transfer, units, &ways)?);
+        self.done.add(self.scene.sync.units(self.transfer, units, &ways)?);
         Ok(())
     }
 }
@@ -188,19 +188,19 @@ pub type Visit<'v> = dyn FnMut(Item, &[Item]) -> Result<(), StepError> + 'v;
 
 /// Visits the units of a dataset in order and returns the paths that its layout does not know.
 pub fn walk_units(
-    context: &Context<'_>,
+    scene: &Scene<'_>,
     from: &[u8],
     layout: Layout,
     visit: &mut Visit<'_>,
 ) -> Result<Vec<String>, StepError> {
-    let Some(root) = context.view.find(from)? else { return Ok(Vec::new()) };
+    let Some(root) = scene.view.find(from)? else { return Ok(Vec::new()) };
     let mut foreign = Vec::new();
-    descend(context, (from, &[]), &root.kind, layout, &mut Vec::new(), &mut (visit, &mut foreign))?;
+    descend(scene, (from, &[]), &root.kind, layout, &mut Vec::new(), &mut (visit, &mut foreign))?;
     Ok(foreign)
 }
 
 fn descend(
-    context: &Context<'_>,
+    scene: &Scene<'_>,
     (from, at): (&[u8], &[u8]),
     kind: &Kind,
     layout: Layout,
@@ -208,7 +208,7 @@ fn descend(
     out: &mut (&mut Visit<'_>, &mut Vec<String>),
 ) -> Result<(), StepError> {
     let below = if at.is_empty() { from.to_vec() } else { join(from, at) };
-    let (entries, bad) = context.view.children(&below, kind)?;
+    let (entries, bad) = scene.view.children(&below, kind)?;
     out.1.extend(bad);
     for entry in entries {
         let path = join(at, &entry.name);
@@ -216,7 +216,7 @@ fn descend(
             Place::Unit => (out.0)((path, entry), ways)?,
             Place::Way if entry.is_directory() => {
                 ways.push((path.clone(), entry.clone()));
-                descend(context, (from, &path), &entry.kind, layout, ways, out)?;
+                descend(scene, (from, &path), &entry.kind, layout, ways, out)?;
                 ways.pop();
             }
             Place::Elsewhere => {}

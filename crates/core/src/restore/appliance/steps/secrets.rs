@@ -4,7 +4,7 @@
 //! arguments, as it does from backup-utils. What the commands print is thrown away, so no error carries a value.
 
 use super::{
-    super::{error::StepError, report::Done, run::Context},
+    super::{error::StepError, report::Done, run::Scene},
     small,
 };
 use crate::appliance::{
@@ -13,14 +13,14 @@ use crate::appliance::{
 };
 
 /// Sets every secret that the snapshot has and the rules allow.
-pub fn restore(context: &Context<'_>) -> Result<Done, StepError> {
+pub fn restore(scene: &Scene<'_>) -> Result<Done, StepError> {
     let mut script = String::from("failed=\n");
     let mut done = Done::default();
-    for secret in &context.content.secrets {
-        if !wanted(secret, context.settings, context.options.console_password) {
+    for secret in &scene.content.secrets {
+        if !wanted(secret, scene.settings, scene.options.console_password) {
             continue;
         }
-        let content = small(context, secret.file)?;
+        let content = small(scene, secret.file)?;
         let value = trimmed(&content);
         if value.is_empty() {
             // Setting an empty value would destroy what the appliance has (contract §2.3).
@@ -38,7 +38,7 @@ pub fn restore(context: &Context<'_>) -> Result<Done, StepError> {
         done.bytes += content.len() as u64;
     }
     script.push_str("[ -z \"$failed\" ] || { echo \"not set:$failed\" >&2; exit 1; }\n");
-    context.remote.told("set secrets", "/bin/bash", script.as_bytes())?;
+    scene.remote.told("set secrets", "/bin/bash", script.as_bytes())?;
     Ok(done)
 }
 

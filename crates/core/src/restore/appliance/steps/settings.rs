@@ -1,37 +1,32 @@
 //! Licence, settings, SAML keys and certificate authorities (contract §5.4, steps 4 to 6).
 
 use super::{
-    super::{error::StepError, report::Done, run::Context},
+    super::{error::StepError, report::Done, run::Scene},
     pipe, small,
 };
 use crate::appliance::quote::quote;
 
 /// Imports the licence.
-pub fn license(context: &Context<'_>) -> Result<Done, StepError> {
-    pipe(context, "enterprise.ghl", "import the licence", "ghe-import-license")
+pub fn license(scene: &Scene<'_>) -> Result<Done, StepError> {
+    pipe(scene, "enterprise.ghl", "import the licence", "ghe-import-license")
 }
 
 /// Imports the settings without marking the appliance as configured.
-pub fn settings(context: &Context<'_>) -> Result<Done, StepError> {
-    let content = rewritten(small(context, "settings.json")?);
-    context.remote.work("import settings", "/usr/bin/env GHEBUVER=2 ghe-import-settings", &content)?;
+pub fn settings(scene: &Scene<'_>) -> Result<Done, StepError> {
+    let content = rewritten(small(scene, "settings.json")?);
+    scene.remote.work("import settings", "/usr/bin/env GHEBUVER=2 ghe-import-settings", &content)?;
     Ok(Done::one(content.len() as u64))
 }
 
 /// Unpacks the SAML keys.
-pub fn saml(context: &Context<'_>) -> Result<Done, StepError> {
-    let script = format!("sudo tar -C {} -xf -", quote(&format!("{}/", context.data("common"))));
-    pipe(context, "saml-keys.tar", "unpack SAML keys", &script)
+pub fn saml(scene: &Scene<'_>) -> Result<Done, StepError> {
+    let script = format!("sudo tar -C {} -xf -", quote(&format!("{}/", scene.data("common"))));
+    pipe(scene, "saml-keys.tar", "unpack SAML keys", &script)
 }
 
 /// Imports certificate authorities.
-pub fn ca_certificates(context: &Context<'_>) -> Result<Done, StepError> {
-    pipe(
-        context,
-        "ssl-ca-certificates.tar",
-        "import certificate authorities",
-        "ghe-import-ssl-ca-certificates",
-    )
+pub fn ca_certificates(scene: &Scene<'_>) -> Result<Done, StepError> {
+    pipe(scene, "ssl-ca-certificates.tar", "import certificate authorities", "ghe-import-ssl-ca-certificates")
 }
 
 /// The settings as the import wants them: the old storage mode renamed, one newline at the end (contract §2.4).

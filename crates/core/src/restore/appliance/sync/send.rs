@@ -144,6 +144,11 @@ impl Sync<'_> {
                     }
                 }
                 (Kind::File, None) => {
+                    if let Some(found) = self.view.length(entry).filter(|found| *found != entry.size) {
+                        let why = format!("the snapshot says {} bytes but holds {found}", entry.size);
+                        done.problems.push(self.problem(transfer, path, &why));
+                        continue;
+                    }
                     let below = join_from(transfer.from, path);
                     tar.file_from(&member, entry.size, |out| {
                         self.view.dump(&below, entry, out).map(drop).map_err(Broken::from)
