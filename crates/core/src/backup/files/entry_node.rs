@@ -98,7 +98,7 @@ mod tests {
         let known = node(b"f644 500 501 1 0.0 0.0 1 1 ", b"x/y");
         assert_eq!((known.meta.user.as_deref(), known.meta.group.as_deref()), (Some("git"), Some("git")));
         assert_eq!(node(b"f644 7 7 1 0.0 0.0 1 1 ", b"y").meta.user, None);
-        assert_eq!(known.name(), "y");
+        assert_eq!(known.name().as_bytes(), b"y");
     }
 
     #[test]
