@@ -78,10 +78,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let since = Instant::now();
     let writer = vault.writer(&reader, &lease)?;
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (2..4).map(|s| scope.spawn({
-            let writer = &writer;
-            move || writer.put_file(&mut noise(s, bytes / 2))
-        })).collect();
+        let threads: Vec<_> = (2..4)
+            .map(|s| {
+                scope.spawn({
+                    let writer = &writer;
+                    move || writer.put_file(&mut noise(s, bytes / 2))
+                })
+            })
+            .collect();
         threads.into_iter().try_for_each(|t| t.join().map_or(Ok(()), |r| r.map(|_| ())))
     })?;
     writer.finish()?;
