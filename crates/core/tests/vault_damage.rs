@@ -3,8 +3,8 @@
 mod vault_support;
 
 use ghevault_core::vault::{
-    BlobWriter, CheckDepth, CheckReport, DamageKind, Node, SnapshotId, Tree, TreeId, Vault, VaultError,
-    VaultLocation, VaultReader,
+    BlobWriter, CheckDepth, CheckReport, DamageKind, Metadata, Node, NodeType, SnapshotId, Tree, TreeId,
+    Vault, VaultError, VaultLocation, VaultReader,
 };
 use std::{
     fs,
@@ -54,10 +54,12 @@ fn empty(path: &Path) {
     fs::write(path, "").unwrap();
 }
 
-const WAYS: [(&str, fn(&Path)); 3] = [("flipped", flip_a_byte), ("cut", cut_short), ("emptied", empty)];
+type Damaging = fn(&Path);
+
+const WAYS: [(&str, Damaging); 3] = [("flipped", flip_a_byte), ("cut", cut_short), ("emptied", empty)];
 
 fn nested(writer: &BlobWriter, files: &[(&str, &[u8])]) -> TreeId {
-    let mut node = Node::new_node("d".as_ref(), ghevault_core::vault::NodeType::Dir, Default::default());
+    let mut node = Node::new_node("d".as_ref(), NodeType::Dir, Metadata::default());
     node.subtree = Some(tree_of(writer, files));
     writer.put_tree(&Tree { nodes: vec![node] }).unwrap()
 }
@@ -219,7 +221,7 @@ fn a_damaged_pack_is_located_and_traced_to_its_files() {
     assert!(!scratch.restic(&["check", "--read-data"]).status.success(), "restic sees it, too");
 
     for damage in [cut_short as fn(&Path), empty, |p| {
-        fs::write(p, [&fs::read(p).unwrap()[..], b"more"].concat()).unwrap()
+        fs::write(p, [&fs::read(p).unwrap()[..], b"more"].concat()).unwrap();
     }] {
         fs::write(pack, &sound).unwrap();
         damage(pack);

@@ -152,3 +152,6 @@ impl BlobWriter {
         self.pool.finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

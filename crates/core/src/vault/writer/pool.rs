@@ -26,6 +26,8 @@ use std::{
 
 /// An index file is written when this many blobs wait for one ...
 const INDEX_BLOBS_MAX: usize = 50_000;
+/// ... or this many packs do ...
+const INDEX_PACKS_MAX: usize = 64;
 /// ... or when this time has passed and something waits: a killed run loses no more.
 const INDEX_AGE_MAX: Duration = Duration::from_mins(2);
 /// What a queued blob costs beside its bytes, roughly.
@@ -272,7 +274,9 @@ impl Shared {
     fn write_index(&self, now: bool) -> VaultResult<()> {
         let file = {
             let mut unindexed = locked(&self.unindexed);
-            let due = unindexed.blobs >= INDEX_BLOBS_MAX || unindexed.since.elapsed() >= INDEX_AGE_MAX;
+            let due = unindexed.blobs >= INDEX_BLOBS_MAX
+                || unindexed.file.packs.len() >= INDEX_PACKS_MAX
+                || unindexed.since.elapsed() >= INDEX_AGE_MAX;
             if unindexed.blobs == 0 || !(now || due) {
                 return Ok(());
             }
