@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::entry::{Entry, Kind, join, show};
-use crate::vault::{Node, TreeId};
+use crate::vault::{Node, TreeId, VaultError, VaultReader};
 
 /// Where trees and file contents come from: the vault's reader, or a stand-in in tests.
 pub trait Source: Send + Sync {
@@ -18,12 +18,45 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// A part of the content is missing or damaged, or `out` fails.
     fn dump(&self, node: &Node, out: &mut dyn Write) -> Result<(), SourceError>;
+
+    /// How many bytes a file's content really has, if that can be told without reading it.
+    fn length(&self, node: &Node) -> Option<u64> {
+        let _ = node;
+        None
+    }
+}
+
+impl Source for VaultReader {
+    fn tree(&self, id: &TreeId) -> Result<Vec<Node>, SourceError> {
+        Ok(VaultReader::tree(self, id)?.nodes)
+    }
+
+    fn dump(&self, node: &Node, out: &mut dyn Write) -> Result<(), SourceError> {
+        VaultReader::dump(self, node, out)?;
+        Ok(())
+    }
+
+    fn length(&self, node: &Node) -> Option<u64> {
+        node.content.iter().flatten().map(|id| self.data_size(id)).sum()
+    }
 }
 
 /// Something in the vault could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct SourceError(pub String);
+
+impl From<VaultError> for SourceError {
+    fn from(error: VaultError) -> Self {
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(inner) = cause {
+            text = format!("{text}: {inner}");
+            cause = inner.source();
+        }
+        Self(text)
+    }
+}
 
 /// Why a part of a snapshot could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +160,12 @@ impl<'a> SnapshotView<'a> {
             .dump(&entry.node, &mut counted)
             .map_err(|source| ViewError::File { path: show(path), source })?;
         Ok(counted.bytes)
+    }
+
+    /// How many bytes a file's content really has, if the source can tell without reading it.
+    #[must_use]
+    pub fn length(&self, entry: &Entry) -> Option<u64> {
+        self.source.length(&entry.node)
     }
 
     /// The content of a small file, or `None` if the snapshot has no such file.
