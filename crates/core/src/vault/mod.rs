@@ -17,6 +17,7 @@ mod folder;
 mod format;
 mod graft;
 mod index;
+mod index_file;
 mod latch;
 mod lease;
 mod location;
