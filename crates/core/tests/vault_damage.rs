@@ -320,3 +320,34 @@ fn strangers_in_the_folder_do_no_harm() {
     assert!(report.is_sound(), "{report:?}");
     assert_eq!(report.orphan_packs, 1);
 }
+
+#[test]
+fn everything_can_be_read_without_any_index_file() {
+    let scratch = Scratch::new();
+    let big = random(1, 3_000_000);
+    let (_, tree, _) = scratch.store(|_, w| nested(w, &[("big", &big), ("small", b"s")]));
+    for (way, damage) in WAYS {
+        let index = the_file(&scratch, "index");
+        let sound = fs::read(&index).unwrap();
+        damage(&index);
+        assert!(scratch.vault.index().is_err(), "{way}");
+        let salvaged = scratch.vault.salvage().unwrap();
+        assert_eq!((salvaged.packs_found, salvaged.damages.len()), (2, 1), "{way}");
+        fs::write(&index, sound).unwrap();
+    }
+    fs::remove_file(the_file(&scratch, "index")).unwrap();
+    let stranger = scratch.path().join("data/00").join("0".repeat(64));
+    fs::write(&stranger, "no pack at all").unwrap();
+    let salvaged = scratch.vault.salvage().unwrap();
+    assert_eq!((salvaged.packs_found, salvaged.damages.len()), (2, 1));
+    let read = |file: &str| {
+        let node = salvaged.reader.node_at(tree, file).unwrap().unwrap();
+        let mut bytes = Vec::new();
+        salvaged.reader.dump(&node, &mut bytes).unwrap();
+        bytes
+    };
+    assert!(read("d/big") == big);
+    assert_eq!(read("d/small"), b"s");
+    let refused = scratch.vault.writer(&salvaged.reader, &scratch.lease()).map(|_| ());
+    assert!(matches!(refused, Err(VaultError::Invalid(_))));
+}

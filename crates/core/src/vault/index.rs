@@ -56,6 +56,8 @@ pub(super) struct Index {
     data_pack_bytes: u64,
     /// The index files that this was read from.
     files: HashSet<Id>,
+    /// Holds packs that no index file names, so that nothing new may lean on it.
+    salvaged: bool,
 }
 
 impl Index {
@@ -138,6 +140,16 @@ impl Index {
         Ok(())
     }
 
+    /// Adds packs that were found in another way.
+    pub(super) fn complete(&mut self, found: IndexFile) -> VaultResult<()> {
+        let number = |(at, (id, _)): (usize, &(Id, u64))| Some((*id, u32::try_from(at).ok()?));
+        let mut numbers = self.packs.iter().enumerate().filter_map(number).collect();
+        self.salvaged = true;
+        self.add(found, &mut numbers)?;
+        self.sort();
+        Ok(())
+    }
+
     fn sort(&mut self) {
         for list in [&mut self.trees, &mut self.data] {
             list.sort_unstable_by_key(|e| e.id);
@@ -175,6 +187,11 @@ impl Index {
         let e = self.find(kind, id)?;
         let (pack, _) = self.packs.get(e.pack as usize)?;
         Some(Location { pack: *pack, offset: e.offset, length: e.length, plain_length: e.plain_length })
+    }
+
+    /// Whether it holds packs that no index file names.
+    pub(super) fn is_salvaged(&self) -> bool {
+        self.salvaged
     }
 
     /// All packs with the size in bytes that they must have.

@@ -241,6 +241,9 @@ impl Vault {
     /// [`VaultError::LeaseLost`]; a configuration that makes no sense.
     pub fn writer(&self, reader: &VaultReader, lease: &WriteLease) -> VaultResult<BlobWriter> {
         lease.check()?;
+        if reader.index.is_salvaged() {
+            return Err(VaultError::Invalid("a salvaged index is for reading only".into()));
+        }
         BlobWriter::new(
             Arc::clone(&self.store),
             Arc::clone(&self.cipher),
