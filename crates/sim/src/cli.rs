@@ -20,6 +20,7 @@ use crate::{
     },
     error::{OnFile, SimError},
     harness,
+    live::{Life, life::Living, worker},
 };
 
 /// A simulated GitHub Enterprise Server appliance.
@@ -89,6 +90,28 @@ enum Verb {
         #[arg(long)]
         until_stdin_closes: bool,
     },
+    /// Change an appliance by a number of random writes, with maintenance in between; no door needs to be open.
+    Mutate {
+        /// The appliance's folder.
+        dir: PathBuf,
+        /// How many changes.
+        #[arg(long, default_value_t = 20)]
+        rounds: u64,
+        /// What they are drawn from.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Change an appliance continuously until SIGTERM or SIGINT.
+    Live {
+        /// The appliance's folder.
+        dir: PathBuf,
+        /// Changes a second.
+        #[arg(long, default_value_t = 5.0)]
+        rate: f64,
+        /// What they are drawn from; by default something new each time.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Compare two appliances, dataset by dataset; exit code 1 if anything is different.
     Compare {
         /// One appliance's folder.
@@ -151,7 +174,7 @@ fn act(verb: Verb) -> Result<ExitCode, SimError> {
             let state = recipe.build(&place)?;
             say(&created(&place, &state)?)?;
         }
-        Verb::Serve { dir, listen, authorized_keys, live: _, until_stdin_closes } => {
+        Verb::Serve { dir, listen, authorized_keys, live, until_stdin_closes } => {
             let place = opened(&dir, authorized_keys)?;
             let door = Embedded::start(&place, &harness_program()?, listen)?;
             let reachable = Reachable {
@@ -160,8 +183,11 @@ fn act(verb: Verb) -> Result<ExitCode, SimError> {
                 host_key: keys::fingerprint(&place)?,
             };
             say(&reachable)?;
+            let life = || Ok::<_, SimError>(Life::new(&place, &harness_program()?, rand::random()));
+            let living = live.map(|rate| Ok::<_, SimError>(Living::start(life()?, rate))).transpose()?;
             wait_for_the_end(until_stdin_closes)?;
             drop(door);
+            living.map(Living::stop).transpose()?;
         }
         Verb::Sshd { dir, listen, authorized_keys, live, until_stdin_closes } => {
             let place = opened(&dir, authorized_keys)?;
@@ -169,6 +195,19 @@ fn act(verb: Verb) -> Result<ExitCode, SimError> {
             say(door.reachable())?;
             wait_for_the_end(until_stdin_closes)?;
             drop(door);
+        }
+        Verb::Mutate { dir, rounds, seed } => {
+            let place = opened(&dir, None)?;
+            Life::new(&place, &harness_program()?, seed).live(rounds)?;
+        }
+        Verb::Live { dir, rate, seed } => {
+            let place = opened(&dir, None)?;
+            let living = Living::start(
+                Life::new(&place, &harness_program()?, seed.unwrap_or_else(rand::random)),
+                rate,
+            );
+            wait_for_the_end(false)?;
+            living.stop()?;
         }
         Verb::Compare { a, b, json, skip, owners, times } => {
             let comparison = compare(&Place::new(a), &Place::new(b), &Aspects { skip, owners, times })?;
@@ -183,6 +222,13 @@ fn act(verb: Verb) -> Result<ExitCode, SimError> {
         Verb::Namespace { dir, listen, live } => namespace::run(&Place::new(dir), listen, live)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The maintenance worker, called as `git nw-repack ROUTE`.
+#[must_use]
+pub fn maintain(args: &[String]) -> ExitCode {
+    let route = args.get(1).map_or("", String::as_str);
+    ExitCode::from(u8::from(worker::run(&Place::of_command(), route).is_err()))
 }
 
 fn harness_program() -> Result<PathBuf, SimError> {

@@ -10,5 +10,8 @@ fn main() -> ExitCode {
     if name.starts_with("ghevault-sim") {
         return ghevault_sim::cli::run();
     }
+    if name == "git" {
+        return ghevault_sim::cli::maintain(&args);
+    }
     ghevault_sim::appliance::commands::run(&name, args)
 }

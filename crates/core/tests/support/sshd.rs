@@ -151,6 +151,12 @@ impl Sshd {
         end_group(&mut sessions[number]);
     }
 
+    /// Stops the server process behind a connection, which then stays open and silent.
+    pub fn freeze_connection(&self, number: usize) {
+        let sessions = self.sessions.lock().expect("sessions");
+        kill_process_group(group_of(&sessions[number]), Signal::STOP).expect("stopped");
+    }
+
     fn host_key_path(&self, kind: &str) -> PathBuf {
         self.dir.path().join(format!("host_{}", name_of(kind)))
     }
@@ -217,12 +223,14 @@ fn sshd_path() -> &'static str {
 }
 
 fn end_group(session: &mut Child) {
-    if let Some(pid) = i32::try_from(session.id()).ok().and_then(Pid::from_raw) {
-        if matches!(session.try_wait(), Ok(None)) {
-            let _ = kill_process_group(pid, Signal::KILL);
-        }
+    if matches!(session.try_wait(), Ok(None)) {
+        let _ = kill_process_group(group_of(session), Signal::KILL);
     }
     let _ = session.wait();
+}
+
+fn group_of(session: &Child) -> Pid {
+    i32::try_from(session.id()).ok().and_then(Pid::from_raw).expect("a process id")
 }
 
 fn name_of(kind: &str) -> &str {

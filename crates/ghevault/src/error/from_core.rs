@@ -119,7 +119,7 @@ pub(super) fn vault_advice(error: &VaultError) -> (Kind, Option<&'static str>) {
         VaultError::Denied { .. } => {
             (Kind::Failure, Some("The vault's files must belong to the user that runs ghevault."))
         }
-        VaultError::Invalid(_) => (Kind::Usage, None),
+        VaultError::Invalid(_) => (Kind::Failure, None),
         _ => (Kind::Failure, None),
     }
 }

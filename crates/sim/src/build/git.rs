@@ -4,7 +4,7 @@ use std::{
     ffi::OsStr,
     fs,
     io::Write,
-    os::unix::fs::symlink,
+    os::unix::{fs::symlink, process::CommandExt},
     path::Path,
     process::{Command, Stdio},
 };
@@ -38,7 +38,23 @@ pub fn git(repository: &Path) -> Command {
 /// # Errors
 /// `git` is missing or fails; its stderr is in the error.
 pub fn run<S: AsRef<OsStr>>(repository: &Path, args: &[S], input: &[u8]) -> Result<Vec<u8>, SimError> {
+    run_as(repository, args, input, None)
+}
+
+/// The same as another user, if one is given by number.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_as<S: AsRef<OsStr>>(
+    repository: &Path,
+    args: &[S],
+    input: &[u8],
+    user: Option<u32>,
+) -> Result<Vec<u8>, SimError> {
     let mut command = git(repository);
+    if let Some(user) = user {
+        command.uid(user).gid(user);
+    }
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().on("run", "git")?;
     let stdin = child.stdin.take();

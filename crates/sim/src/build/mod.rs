@@ -126,9 +126,18 @@ impl Recipe {
             scale: self.scale.name.to_owned(),
             ..State::default()
         };
-        for folder in
-            ["common", "tmp", "redis", "mysql", "storage", "pages", "repositories/info", "elasticsearch"]
-        {
+        for folder in [
+            "common",
+            "tmp",
+            "redis",
+            "mysql",
+            "storage",
+            "pages",
+            "elasticsearch",
+            "repositories/info",
+            "git-hooks/environments/tarballs",
+            "git-hooks/repos",
+        ] {
             let folder = place.disk("/data/user").join(folder);
             fs::create_dir_all(&folder).on("create", folder)?;
         }

@@ -24,10 +24,10 @@ pub(super) fn write(place: &Place, seed: &Seed, scale: Scale) -> Result<(), SimE
             .map(|half| {
                 let (ids, seed) = (&ids, &seed);
                 scope.spawn(move || {
-                    ids.iter()
-                        .skip(half)
-                        .step_by(2)
-                        .try_for_each(|id| ordinary(place, &seed.part(&id.to_string()), *id))
+                    ids.iter().skip(half).step_by(2).try_for_each(|id| {
+                        let network = place.repositories().join(layout::network(*id));
+                        ordinary(&network, &seed.part(&id.to_string()), *id)
+                    })
                 })
             })
             .collect();
@@ -38,9 +38,12 @@ pub(super) fn write(place: &Place, seed: &Seed, scale: Scale) -> Result<(), SimE
     odd(place, &seed.part("odd"), scale)
 }
 
-fn ordinary(place: &Place, seed: &Seed, id: u64) -> Result<(), SimError> {
+/// Makes the network `id` in `network`: its repository, perhaps forks, a shared store, a wiki.
+///
+/// # Errors
+/// A file cannot be written, or `git` fails.
+pub fn ordinary(network: &Path, seed: &Seed, id: u64) -> Result<(), SimError> {
     let mut seed = seed.clone();
-    let network = place.repositories().join(layout::network(id));
     let forks = if id == 1 { 3 } else { [0, 0, 0, 1, 2][seed.index(5)] };
     let shared = forks > 0 || seed.chance(40);
     let owner = format!("owner{}", seed.below(20));
@@ -57,7 +60,7 @@ fn ordinary(place: &Place, seed: &Seed, id: u64) -> Result<(), SimError> {
         }
     }
     for member in id..=id + forks {
-        member_of(&network, &seed.part(&member.to_string()), id, member, shared, &owner)?;
+        member_of(network, &seed.part(&member.to_string()), id, member, shared, &owner)?;
     }
     if seed.chance(40) || id == 1 {
         let wiki = network.join(format!("{id}.wiki.git"));

@@ -88,6 +88,37 @@ pub fn apply(place: &Place) -> Result<(), SimError> {
     Ok(())
 }
 
+/// Gives something new the owner of `like` (only when run as root).
+///
+/// # Errors
+/// A file cannot be inspected or changed.
+pub fn adopt(path: &Path, like: &Path) -> Result<(), SimError> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    give(path, owner(like)?)
+}
+
+/// The same for one file or folder, without what is in it.
+///
+/// # Errors
+/// As [`adopt`].
+pub fn adopt_one(path: &Path, like: &Path) -> Result<(), SimError> {
+    if rustix::process::geteuid().is_root() {
+        let owner = owner(like)?;
+        lchown(path, Some(owner), Some(owner)).on("give away", path)?;
+    }
+    Ok(())
+}
+
+/// The number of a file's owner.
+///
+/// # Errors
+/// It cannot be inspected.
+pub fn owner(path: &Path) -> Result<u32, SimError> {
+    Ok(fs::metadata(path).on("inspect", path)?.uid())
+}
+
 /// Gives a tree away; what already belongs to the owner is left alone.
 fn give(path: &Path, owner: u32) -> Result<(), SimError> {
     let meta = fs::symlink_metadata(path).on("inspect", path)?;

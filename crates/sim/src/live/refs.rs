@@ -9,7 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::{OnFile, SimError};
+use crate::{
+    build::owners,
+    error::{OnFile, SimError},
+};
 
 /// References of a repository with their values (object ids as text), by name as bytes.
 pub type References = BTreeMap<Vec<u8>, String>;
@@ -84,6 +87,17 @@ pub fn packed(repository: &Path) -> Result<References, SimError> {
     Ok(all)
 }
 
+/// Makes a folder and those above it; new ones belong to the owner of the one they are in.
+fn make_folder(folder: &Path) -> Result<(), SimError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder.parent().unwrap_or(folder);
+    make_folder(above)?;
+    fs::create_dir_all(folder).on("create", folder)?;
+    owners::adopt_one(folder, above)
+}
+
 /// A lock file as `git` makes it; dropped without commit, it is removed.
 #[derive(Debug)]
 pub struct Lock {
@@ -104,7 +118,7 @@ impl Lock {
         let path = PathBuf::from(name);
         for _ in 0..3 {
             if let Some(folder) = target.parent() {
-                fs::create_dir_all(folder).on("create", folder)?;
+                make_folder(folder)?;
             }
             match fs::OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => return Ok(Some(Self { target: target.to_owned(), path, file, kept: false })),
