@@ -11,7 +11,7 @@ use std::{
 
 use bench::Bench;
 use ghevault_core::{
-    appliance::transport::TransportKind,
+    appliance::{channel::Channel, transport::TransportKind},
     progress::Silent,
     vault::CheckDepth,
     verify::{self, Verdict, VerifyOptions, VerifyOutcome, VerifyReport},
@@ -19,11 +19,16 @@ use ghevault_core::{
 use ghevault_sim::{build::Recipe, harness::Appliance};
 
 fn sealed() -> Bench {
+    sealed_from().0
+}
+
+fn sealed_from() -> (Bench, Appliance, std::sync::Arc<dyn Channel>) {
     let bench = Bench::new();
     let mut source = Appliance::build(bench.dir.path().join("source"), &Recipe::small(7)).unwrap();
     let port = source.open_sshd().unwrap().port();
-    bench.backup(&*bench.channel(&source, port, TransportKind::Russh)).unwrap();
-    bench
+    let channel = bench.channel(&source, port, TransportKind::Russh);
+    bench.backup(&*channel).unwrap();
+    (bench, source, channel)
 }
 
 fn verify_with(bench: &Bench, depth: CheckDepth, trusted_keys: Vec<String>) -> VerifyReport {
@@ -47,7 +52,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_fresh_vault_is_sound_at_both_depths_and_one_flipped_byte_is_found_with_its_repositories() {
+fn a_fresh_vault_is_sound_at_both_depths_and_one_flipped_byte_is_found() {
     let bench = sealed();
     for depth in [CheckDepth::Presence, CheckDepth::Content] {
         let report = verify(&bench, depth);
@@ -70,16 +75,35 @@ fn a_fresh_vault_is_sound_at_both_depths_and_one_flipped_byte_is_found_with_its_
     assert_eq!(deep.outcome, VerifyOutcome::Damaged);
     assert!(!deep.snapshots[0].sound && !deep.snapshots[0].damaged.is_empty(), "{:#?}", deep.snapshots);
 
-    fs::remove_file(largest).unwrap();
-    let missing = verify(&bench, CheckDepth::Presence);
-    assert_eq!(missing.outcome, VerifyOutcome::Damaged);
-    let named = &missing.snapshots[0].damaged_repositories;
-    assert!(
-        named.iter().any(|r| r.path.contains("/nw/") && r.path.ends_with(".git") && r.files > 0),
-        "{named:#?}"
-    );
     fs::write(largest, &whole).unwrap();
     assert_eq!(verify(&bench, CheckDepth::Content).outcome, VerifyOutcome::Sound);
+}
+
+#[test]
+fn a_missing_pack_names_the_snapshots_and_repositories_that_need_it() {
+    let (bench, source, channel) = sealed_from();
+    let before = files(&bench.vault_path().join("data"));
+    let all = files(&source.disk("/data/user/repositories"));
+    let nwo = all.iter().find(|p| p.ends_with("info/nwo")).unwrap();
+    let repository = nwo.parent().unwrap().parent().unwrap();
+    fs::write(repository.join("description"), "written after the first backup").unwrap();
+    bench.backup(&*channel).unwrap();
+    let mut damaged = Vec::new();
+    for pack in files(&bench.vault_path().join("data")).iter().filter(|p| !before.contains(p)) {
+        let aside = bench.dir.path().join("aside");
+        fs::rename(pack, &aside).unwrap();
+        let report = verify(&bench, CheckDepth::Presence);
+        assert_eq!(report.outcome, VerifyOutcome::Damaged);
+        assert!(report.snapshots[0].sound && !report.snapshots[1].sound, "{report:#?}");
+        damaged.extend(report.snapshots[1].damaged_repositories.clone());
+        fs::rename(&aside, pack).unwrap();
+    }
+    let name = fs::read_to_string(nwo).unwrap();
+    let path = repository.strip_prefix(source.disk("/data/user")).unwrap().display().to_string();
+    assert!(
+        damaged.iter().any(|r| r.path == path && r.name.as_deref() == Some(name.trim()) && r.files == 1),
+        "{damaged:#?}"
+    );
 }
 
 #[test]
