@@ -66,8 +66,12 @@ fn every_repository_is_whole_and_every_ref_has_a_value_that_it_really_had() {
                     name.to_str().unwrap().to_owned(),
                     ghevault_sim::live::journal::reference_text(reference),
                 );
-                let had: BTreeSet<_> =
-                    journal.get(&key).into_iter().flatten().filter_map(|entry| entry.value.as_deref()).collect();
+                let had: BTreeSet<_> = journal
+                    .get(&key)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|entry| entry.value.as_deref())
+                    .collect();
                 assert!(had.contains(&*value), "{key:?} never was {value}; it was {had:?}");
             }
         }

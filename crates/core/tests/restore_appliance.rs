@@ -11,8 +11,8 @@ use ghevault_core::{
     progress::Silent,
     restore::{
         appliance::{
-            self, ApplianceOptions, ApplianceReport, ApplianceRestoreError, Outcome, RestorePlan, Step, Trust,
-            content::SnapshotContent,
+            self, ApplianceOptions, ApplianceReport, ApplianceRestoreError, Outcome, RestorePlan, Step,
+            Trust, content::SnapshotContent,
         },
         view::SnapshotView,
     },
@@ -50,7 +50,10 @@ impl Case {
         ApplianceOptions { confirmation: Some(HOST.into()), ..ApplianceOptions::new(HOST) }
     }
 
-    fn restore(&self, options: &ApplianceOptions) -> Result<(RestorePlan, ApplianceReport), ApplianceRestoreError> {
+    fn restore(
+        &self,
+        options: &ApplianceOptions,
+    ) -> Result<(RestorePlan, ApplianceReport), ApplianceRestoreError> {
         let snapshot = self.bench.vault.find("latest").unwrap();
         let reader = self.bench.vault.index().unwrap();
         let view = SnapshotView::new(&reader, snapshot.tree);
@@ -59,8 +62,7 @@ impl Case {
         appliance::check(&target, &content, &Trust::Sealed, options)?;
         let plan = appliance::plan(&target, &content, options);
         let id = snapshot.id.to_string();
-        let report =
-            appliance::run(&*self.channel, view, &id, &target, &content, &plan, options, &Silent)?;
+        let report = appliance::run(&*self.channel, view, &id, &target, &content, &plan, options, &Silent)?;
         Ok((plan, report))
     }
 

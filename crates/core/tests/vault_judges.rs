@@ -8,7 +8,7 @@ use ghevault_core::vault::{
 };
 use rustic_backend::BackendOptions;
 use rustic_core::{
-    BackupOptions, CheckOptions, Credentials, OpenStatus, PathList, PruneOptions, Repository,
+    BackupOptions, CheckOptions, Credentials, LimitOption, OpenStatus, PathList, PruneOptions, Repository,
     RepositoryOptions, SnapshotOptions, repofile::SnapshotFile,
 };
 use std::{fs, path::Path};
@@ -234,7 +234,7 @@ fn prune_by_rustic_and_by_restic_leaves_what_snapshots_need() {
 
     let repository = rustic(&scratch.path());
     repository.delete_snapshots(&[old.to_string().parse::<rustic_core::Id>().unwrap().into()]).unwrap();
-    let options = PruneOptions::default();
+    let options = PruneOptions::default().max_repack(LimitOption::Unlimited);
     let plan = repository.prune_plan(&options).unwrap();
     repository.prune(&options, plan).unwrap();
     read();
@@ -266,4 +266,38 @@ fn an_abandoned_writer_leaves_a_sound_vault() {
     let report = scratch.vault.check(CheckDepth::Content, None, &|_, _| {}).unwrap();
     assert!(report.is_sound(), "{:?}", report.damages);
     assert_eq!(scratch.vault.snapshots().unwrap().snapshots.len(), 1);
+}
+
+#[test]
+fn an_exclusive_lock_of_restic_is_honoured() {
+    let scratch = Scratch::new();
+    scratch.store(|_, w| tree_of(w, &[("a", &random(1, 30_000_000))]));
+    // a check holds an exclusive lock; stopped in the middle it holds it for as long as we look
+    let mut check = std::process::Command::new("restic")
+        .args(["--no-cache", "--repo", scratch.path().to_str().unwrap(), "check", "--read-data"])
+        .env("RESTIC_PASSWORD", PASSWORD)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let locks = || fs::read_dir(scratch.path().join("locks")).unwrap().count();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+    while locks() == 0 {
+        assert!(
+            std::time::Instant::now() < deadline && check.try_wait().unwrap().is_none(),
+            "restic took no lock"
+        );
+        std::thread::yield_now();
+    }
+    let signal = |name: &str| {
+        let status =
+            std::process::Command::new("kill").args([name, &check.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    };
+    signal("-STOP");
+    assert_eq!(locks(), 1, "restic was faster than the signal");
+    let error = scratch.vault.lock_for_writing("us", LEASE).unwrap_err();
+    assert!(matches!(&error, VaultError::Locked { holder, .. } if holder.starts_with("restic")), "{error}");
+    signal("-CONT");
+    assert!(check.wait().unwrap().success());
+    scratch.lease();
 }

@@ -137,12 +137,12 @@ fn script(settings: &GateSettings) -> LeaseScript {
              at=$(sudo stat -c %.9Y \"$d\" 2>/dev/null)\n\
              keep() {{ [ -n \"$at\" ] && sudo touch -m -d \"@$at\" \"$d\" 2>/dev/null; }}\nmark() {{ sudo stat -c '%i %Y' \"$f\" 2>/dev/null; }}\nsaid=\n\
              busy() {{ m=$(sudo stat -c %Y \"$f\" 2>/dev/null || date +%s); echo $(( $(date +%s) - m )); exit 5; }}\n\
-             [ -e \"$f\" ] && busy",
+             sudo test -e \"$f\" && busy",
             gate_file(&settings.repositories)
         ),
         // `set -C` refuses to open an existing file: making the gate is exclusive.
         enter: format!(
-            "sudo -u git sh -c 'set -C; : > \"$1\"' sh \"$f\" 2>/dev/null || {{ [ -e \"$f\" ] && busy; \
+            "sudo -u git sh -c 'set -C; : > \"$1\"' sh \"$f\" 2>/dev/null || {{ sudo test -e \"$f\" && busy; \
              echo \"cannot create $f\"; exit 6; }}\n\
              said=$(mark)\nkeep\nn=0\n\
              while ps axo args | grep -Eq '^git( -.*)? (nw-repack|gc)( |$)'; do\n\

@@ -230,7 +230,8 @@ impl Context<'_> {
         self.synthetic(path, stored.content, stored.size)
     }
 
-    /// Streams a command's output into the file `path`; `gunzip` undoes compression on the way.
+    /// Streams a command's output into the file `path`; `gunzip` undoes compression on the way. `whole` looks at the first and last
+    /// bytes of the content and says why it cannot be the whole of it.
     ///
     /// # Errors
     /// The command fails, its stream breaks, or the vault fails: then there is no node.
@@ -240,6 +241,7 @@ impl Context<'_> {
         path: &[u8],
         command: &RemoteCommand,
         gunzip: bool,
+        whole: fn(&Ends) -> Result<(), &'static str>,
     ) -> Result<(Node, u64), CaptureError> {
         let mut running = self.channel.start(command)?;
         drop(running.take_stdin());
@@ -249,13 +251,12 @@ impl Context<'_> {
         };
         let counter = AtomicU64::new(0);
         let counted = Counted { input: output, part, progress: self.progress, total: &counter };
+        let mut ends = Ends::default();
         let stored = if gunzip {
-            self.writer.put_file(&mut flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(
-                128 * 1024,
-                counted,
-            )))
+            let plain = flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(128 * 1024, counted));
+            self.writer.put_file(&mut Watched { input: plain, ends: &mut ends })
         } else {
-            self.writer.put_file(&mut { counted })
+            self.writer.put_file(&mut Watched { input: counted, ends: &mut ends })
         };
         let stored = match stored {
             Ok(stored) => stored,
@@ -268,6 +269,9 @@ impl Context<'_> {
             Err(other) => return Err(other.into()),
         };
         check(label, &running.wait()?)?;
+        whole(&ends).map_err(|why| {
+            CaptureError::Unexpected(format!("what `{label}` delivered is not whole: {why}"))
+        })?;
         Ok((self.synthetic(path, stored.content, stored.size)?, counter.into_inner()))
     }
 }
@@ -297,6 +301,44 @@ pub fn last_lines(stderr: &[u8]) -> String {
     if lines.is_empty() { "it said nothing".into() } else { lines.join(" / ") }
 }
 
+/// The first and the last bytes of a stream: an export that was cut off on the appliance ends there with exit code 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// At most the first [`Ends::BYTES_MAX`] bytes.
+    pub head: Vec<u8>,
+    /// At most the last [`Ends::BYTES_MAX`] bytes.
+    pub tail: Vec<u8>,
+}
+
+impl Ends {
+    /// How many bytes of either end are kept.
+    pub const BYTES_MAX: usize = 128;
+
+    fn note(&mut self, bytes: &[u8]) {
+        let room = Self::BYTES_MAX - self.head.len();
+        self.head.extend_from_slice(&bytes[..room.min(bytes.len())]);
+        if bytes.len() >= Self::BYTES_MAX {
+            self.tail.clear();
+        }
+        self.tail.extend_from_slice(&bytes[bytes.len().saturating_sub(Self::BYTES_MAX)..]);
+        let over = self.tail.len().saturating_sub(Self::BYTES_MAX);
+        self.tail.drain(..over);
+    }
+}
+
+struct Watched<'a, R> {
+    input: R,
+    ends: &'a mut Ends,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let got = self.input.read(buf)?;
+        self.ends.note(&buf[..got]);
+        Ok(got)
+    }
+}
+
 /// Counts what passes, and tells the progress.
 pub struct Counted<'a, R> {
     /// The source.
@@ -315,5 +357,21 @@ impl<R: Read> Read for Counted<'_, R> {
         self.total.fetch_add(got as u64, Ordering::Relaxed);
         self.progress.event(Event::Advanced { part: self.part, bytes: got as u64, items: 0 });
         Ok(got)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ends_of_a_stream_are_kept_whatever_its_pieces() {
+        let bytes: Vec<u8> = (0..1000_u32).map(|n| (n % 251) as u8).collect();
+        for piece in [1, 7, 100, 128, 129, 1000] {
+            let mut ends = Ends::default();
+            bytes.chunks(piece).for_each(|chunk| ends.note(chunk));
+            assert_eq!(ends.head, bytes[..128], "pieces of {piece}");
+            assert_eq!(ends.tail, bytes[872..], "pieces of {piece}");
+        }
     }
 }

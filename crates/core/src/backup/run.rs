@@ -279,7 +279,14 @@ fn capture_all(
         }
         ctx.progress.event(Event::Started { part: name, bytes_expected: None });
         let clock = Instant::now();
-        let result = ctx.check_cancelled().and_then(|()| capture_one(ctx, name));
+        let mut result = ctx.check_cancelled().and_then(|()| capture_one(ctx, name));
+        if let Err(first) = &result
+            && !first.ends_run()
+        {
+            // Once more: a lost connection or a passing fault should not cost a snapshot.
+            ctx.progress.event(Event::Warning { text: &format!("{name} is tried again: {first}") });
+            result = ctx.check_cancelled().and_then(|()| capture_one(ctx, name));
+        }
         let ok = result.as_ref().is_ok_and(|captured| captured.problems.is_empty());
         ctx.progress.event(Event::Ended { part: name, ok });
         let row = Done { name, seconds: clock.elapsed().as_secs_f64(), result };

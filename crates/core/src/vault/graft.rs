@@ -209,9 +209,6 @@ impl Touched {
         });
         nodes.extend(self.put.into_values());
         sort_nodes(&mut nodes);
-        if nodes.windows(2).any(|w| w[0].name() == w[1].name()) {
-            return Err(VaultError::Invalid("a folder would have two entries of the same name".into()));
-        }
         if let Some((id, old)) = self.old
             && !given
             && old == nodes

@@ -13,7 +13,7 @@ use rustic_core::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -135,6 +135,8 @@ pub(super) struct Index {
     data: Vec<Entry>,
     tree_pack_bytes: u64,
     data_pack_bytes: u64,
+    /// The index files that this was read from.
+    files: HashSet<Id>,
 }
 
 impl Index {
@@ -152,12 +154,27 @@ impl Index {
         store: &dyn Store,
         cipher: &Cipher,
     ) -> VaultResult<(Self, Vec<(Id, VaultError)>)> {
-        let files = store.list(FileType::Index)?;
+        let files = store.list(FileType::Index)?.into_iter().map(|(id, _)| id).collect();
+        Ok(Self::load_files(store, cipher, files))
+    }
+
+    /// What index files hold that came after this was loaded.
+    ///
+    /// # Errors
+    /// The first index file that cannot be read.
+    pub(super) fn load_newer(&self, store: &dyn Store, cipher: &Cipher) -> VaultResult<Self> {
+        let files = store.list(FileType::Index)?.into_iter().map(|(id, _)| id);
+        let (index, damaged) =
+            Self::load_files(store, cipher, files.filter(|id| !self.files.contains(id)).collect());
+        damaged.into_iter().next().map_or(Ok(index), |(_, error)| Err(error))
+    }
+
+    fn load_files(store: &dyn Store, cipher: &Cipher, files: Vec<Id>) -> (Self, Vec<(Id, VaultError)>) {
         let next = AtomicUsize::new(0);
         let shared = Mutex::new((Self::default(), HashMap::new(), Vec::new()));
         let threads = std::thread::available_parallelism().map_or(2, usize::from).min(8).min(files.len());
         let work = || {
-            while let Some((id, _)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            while let Some(id) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let read = read_file::<IndexFile>(store, cipher, FileType::Index, id);
                 let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 let (index, numbers, damaged) = &mut *shared;
@@ -173,7 +190,8 @@ impl Index {
         });
         let (mut index, _, damaged) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
         index.sort();
-        Ok((index, damaged))
+        index.files = files.into_iter().collect();
+        (index, damaged)
     }
 
     fn add(&mut self, file: IndexFile, numbers: &mut HashMap<Id, u32>) -> VaultResult<()> {

@@ -11,16 +11,19 @@ use super::{
     location::VaultLocation,
     password::Password,
     reader::VaultReader,
-    rustic,
+    restic_lock, rustic,
     snapshot::{Snapshot, SnapshotDraft, SnapshotId, SnapshotList},
     store::{Store, file_name},
     writer::BlobWriter,
 };
 use rustic_core::{
-    ConfigOptions, Credentials, Id, KeyOptions, OpenStatus, Repository,
+    ConfigOptions, Credentials, Id, KeyOptions, OpenStatus, Repository, TreeId,
     repofile::{BlobType, ConfigFile, FileType, KeyFile, SnapshotFile},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
 
 /// The only format version that is written and read.
 const FORMAT: u32 = 2;
@@ -34,6 +37,8 @@ pub struct Vault {
     pub(super) cipher: Arc<Cipher>,
     config: ConfigFile,
     id: String,
+    /// The index that was loaded last, for as long as somebody uses it.
+    latest: Mutex<Weak<Index>>,
 }
 
 impl std::fmt::Debug for Vault {
@@ -154,6 +159,7 @@ impl Vault {
             cipher: Arc::new(Cipher::new(repository.key())?),
             id: config.id.to_hex().to_string(),
             config,
+            latest: Mutex::default(),
         })
     }
 
@@ -200,7 +206,12 @@ impl Vault {
     /// [`VaultError::Damaged`] with the index file, the store's errors.
     pub fn index(&self) -> VaultResult<VaultReader> {
         let index = Arc::new(Index::load(&*self.store, &self.cipher)?);
-        Ok(VaultReader { store: Arc::clone(&self.store), cipher: Arc::clone(&self.cipher), index })
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&index);
+        Ok(self.reader(index))
+    }
+
+    pub(super) fn reader(&self, index: Arc<Index>) -> VaultReader {
+        VaultReader::new(Arc::clone(&self.store), Arc::clone(&self.cipher), index)
     }
 
     /// Becomes the one writer, for `ttl` at a time; clears away what dead writers left half written.
@@ -209,11 +220,23 @@ impl Vault {
     /// [`VaultError::Locked`], the store's errors.
     pub fn lock_for_writing(&self, holder: &str, ttl: Duration) -> VaultResult<WriteLease> {
         let lease = WriteLease::take(self.folder.root(), holder, ttl)?;
+        restic_lock::refuse_beside_exclusive(self.folder.root(), &self.cipher)?;
         let removed = self.folder.clean_temporary_files()?;
         if removed > 0 {
             tracing::info!(removed, "removed half-written files of an earlier writer");
         }
         Ok(lease)
+    }
+
+    /// Reads a tree through index files as they are in the store now; parses those only that came after the last load.
+    fn read_back(&self, tree: &TreeId) -> VaultResult<()> {
+        let known = self.latest.lock().unwrap_or_else(PoisonError::into_inner).upgrade().unwrap_or_default();
+        let index = if known.has(BlobType::Tree, tree) {
+            known
+        } else {
+            Arc::new(known.load_newer(&*self.store, &self.cipher)?)
+        };
+        self.reader(index).tree(tree).map(|_| ())
     }
 
     /// Starts storing blobs; what `reader` knows is not stored again. Only the holder of the lease may.
@@ -242,8 +265,7 @@ impl Vault {
         lease: &WriteLease,
     ) -> VaultResult<SnapshotId> {
         let file = draft.to_file()?;
-        let reader = self.index()?;
-        reader.blob(BlobType::Tree, &draft.tree.into_inner())?;
+        self.read_back(&draft.tree)?;
         let (id, content) = encode_file(&self.cipher, &file)?;
         lease.check()?;
         self.latch.write_snapshot(open, &id, content)?;

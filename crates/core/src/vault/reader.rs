@@ -9,6 +9,8 @@ use super::{
     format::{PLAIN_BYTES_MAX, decompress, hash},
     index::{Index, Location},
     store::{Store, file_name},
+    tree_cache::TreeCache,
+    tree_json::disorder,
 };
 use rustic_core::{
     DataId, Id, TreeId,
@@ -27,6 +29,7 @@ pub struct VaultReader {
     pub(super) store: Arc<dyn Store>,
     pub(super) cipher: Arc<Cipher>,
     pub(super) index: Arc<Index>,
+    trees: Arc<TreeCache>,
 }
 
 /// Word for a kind of blob in messages.
@@ -63,6 +66,10 @@ pub(super) fn open_blob(
 }
 
 impl VaultReader {
+    pub(super) fn new(store: Arc<dyn Store>, cipher: Arc<Cipher>, index: Arc<Index>) -> Self {
+        Self { store, cipher, index, trees: Arc::default() }
+    }
+
     /// A blob of any kind.
     pub(super) fn blob(&self, kind: BlobType, id: &Id) -> VaultResult<Vec<u8>> {
         let at = self
@@ -87,9 +94,22 @@ impl VaultReader {
     /// As [`VaultReader::data_blob`].
     pub fn tree(&self, id: &TreeId) -> VaultResult<Tree> {
         let json = self.blob(BlobType::Tree, id)?;
-        serde_json::from_slice(&json).map_err(|e| {
-            VaultError::damaged("tree", id.to_hex().to_string(), format!("it does not parse: {e}"))
-        })
+        let damaged = |why: String| VaultError::damaged("tree", id.to_hex().to_string(), why);
+        let tree: Tree =
+            serde_json::from_slice(&json).map_err(|e| damaged(format!("it does not parse: {e}")))?;
+        // restore joins these names to a path: one that leads elsewhere must not get there
+        match disorder(&tree.nodes, false) {
+            Some(why) => Err(damaged(why)),
+            None => Ok(tree),
+        }
+    }
+
+    /// A folder, kept in memory for a while: for look-ups that come again to the same folders.
+    ///
+    /// # Errors
+    /// As [`VaultReader::data_blob`].
+    pub fn shared_tree(&self, id: &TreeId) -> VaultResult<Arc<Tree>> {
+        self.trees.get(id, || self.tree(id))
     }
 
     /// Whether the index knows this data blob.
@@ -128,8 +148,8 @@ impl VaultReader {
         for name in path.as_ref().split(|b| *b == b'/').filter(|n| !n.is_empty()) {
             let Some(subtree) = node.subtree else { return Ok(None) };
             let name = OsStr::from_bytes(name);
-            match self.tree(&subtree)?.nodes.into_iter().find(|n| n.name() == name) {
-                Some(found) => node = found,
+            match self.shared_tree(&subtree)?.nodes.iter().find(|n| n.name() == name) {
+                Some(found) => node = found.clone(),
                 None => return Ok(None),
             }
         }

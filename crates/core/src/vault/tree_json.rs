@@ -13,7 +13,7 @@ use rustic_core::{
     TreeId,
     repofile::{Metadata, Node, NodeType, Tree},
 };
-use std::io::Write;
+use std::{borrow::Cow, ffi::OsStr, io::Write};
 
 /// The tree's bytes and its id. The nodes are written in the order given: by name, see [`sort_nodes`].
 pub(super) fn encode_tree(tree: &Tree) -> VaultResult<(Vec<u8>, TreeId)> {
@@ -26,6 +26,23 @@ pub(super) fn encode_tree(tree: &Tree) -> VaultResult<(Vec<u8>, TreeId)> {
 /// Brings siblings into restic's order: by the bytes of their unescaped names.
 pub(super) fn sort_nodes(nodes: &mut [Node]) {
     nodes.sort_by(|a, b| a.name().as_encoded_bytes().cmp(b.name().as_encoded_bytes()));
+}
+
+/// Why these nodes are no folder: a name that could lead elsewhere, or names that are not in strictly rising order.
+pub(super) fn disorder(nodes: &[Node], ordered: bool) -> Option<String> {
+    let mut before: Option<Cow<'_, OsStr>> = None;
+    for node in nodes {
+        let name = node.name();
+        let bytes = name.as_encoded_bytes();
+        if matches!(bytes, b"" | b"." | b"..") || bytes.contains(&b'/') || bytes.contains(&0) {
+            return Some(format!("\"{}\" is no name for an entry", node.name));
+        }
+        if ordered && before.is_some_and(|b| b.as_encoded_bytes() >= bytes) {
+            return Some(format!("\"{}\" is out of order or there twice", node.name));
+        }
+        before = Some(name);
+    }
+    None
 }
 
 fn write_tree(out: &mut Vec<u8>, tree: &Tree) -> std::io::Result<()> {
@@ -200,5 +217,45 @@ pub(super) mod tests {
             let back: Tree = serde_json::from_slice(&ours).unwrap();
             prop_assert_eq!(back.nodes, tree.nodes);
         }
+    }
+
+    #[test]
+    fn a_known_tree_has_its_known_id_in_every_time_zone() {
+        const CHILD: &str = "GHEVAULT_TEST_ZONE_CHILD";
+        let mtime = Timestamp::new(1_700_000_000, 5).ok();
+        let meta = Metadata { mtime, ctime: mtime, mode: Some(0o644), size: 3, ..Metadata::default() };
+        let tree = Tree { nodes: vec![Node::new_node(OsStr::new("file"), NodeType::File, meta)] };
+        let (json, id) = encode_tree(&tree).unwrap();
+        let json = String::from_utf8(json).unwrap();
+        assert!(json.contains(r#""mtime":"2023-11-14T22:13:20.000000005+00:00""#), "{json}");
+        assert_eq!(&*id.to_hex(), "ac80198feb721061265ce3eec19e3d5c4a7eed6ce1013f0e487a14446cb6bbc4");
+        if std::env::var_os(CHILD).is_some() {
+            let offset = jiff::tz::TimeZone::system().to_offset(Timestamp::UNIX_EPOCH);
+            assert_ne!(offset, Offset::UTC, "the zone was not taken over");
+            return;
+        }
+        let own_name = std::thread::current().name().unwrap().to_owned();
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &own_name])
+            .env(CHILD, "1")
+            .env("TZ", "NST3:30") // no zone database needed
+            .output()
+            .unwrap();
+        assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+        assert!(String::from_utf8_lossy(&child.stdout).contains("1 passed"));
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_and_disorder_are_noticed() {
+        let nodes = |names: &[&str]| -> Vec<_> {
+            names.iter().map(|n| Node::new_node(OsStr::new(n), NodeType::File, Metadata::default())).collect()
+        };
+        for bad in ["", ".", "..", "a/b", "/etc", "a\0"] {
+            assert!(disorder(&nodes(&[bad]), false).is_some(), "{bad:?}");
+        }
+        assert!(disorder(&nodes(&["b", "a"]), true).is_some());
+        assert!(disorder(&nodes(&["a", "a"]), true).is_some());
+        assert!(disorder(&nodes(&["b", "a"]), false).is_none());
+        assert!(disorder(&nodes(&["a", "a.b", "a0", "b"]), true).is_none());
     }
 }

@@ -1,5 +1,7 @@
 //! One appliance, one vault and one backup host, for tests that run the whole way.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
 use std::{
     path::{Path, PathBuf},
     process::Command,

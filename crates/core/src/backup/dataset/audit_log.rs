@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     appliance::quote::quote,
-    backup::context::{CaptureError, Captured, Context},
+    backup::context::{CaptureError, Captured, Context, Ends},
 };
 
 const DUMP: &str = "/usr/local/share/enterprise/ghe-es-dump-json";
@@ -58,6 +58,14 @@ pub fn capture(ctx: &Context<'_>) -> Result<Captured, CaptureError> {
     Ok(captured)
 }
 
+/// Lines of JSON end with a newline.
+fn whole(ends: &Ends) -> Result<(), &'static str> {
+    match ends.tail.last() {
+        None | Some(b'\n' | b'}' | b']') => Ok(()),
+        Some(_) => Err("its last line is cut off"),
+    }
+}
+
 fn one(ctx: &Context<'_>, index: &str, size: u64, captured: &mut Captured) -> Result<(), CaptureError> {
     let (json, size_file) = (format!("audit-log/{index}.json"), format!("audit-log/{index}.size"));
     let size_text = format!("{size}\n");
@@ -70,7 +78,7 @@ fn one(ctx: &Context<'_>, index: &str, size: u64, captured: &mut Captured) -> Re
         _ => {
             let script = format!("{DUMP} {} | gzip -1", quote(&format!("http://localhost:9201/{index}")));
             let command = ctx.stream(&format!("export {index}"), &script);
-            let (node, read) = ctx.store_output("audit-log", json.as_bytes(), &command, true)?;
+            let (node, read) = ctx.store_output("audit-log", json.as_bytes(), &command, true, whole)?;
             captured.bytes_read += read;
             captured.files_changed += 1;
             node

@@ -1,6 +1,6 @@
 //! The Redis dump (contract §2.8): a background save is asked for and waited for, then its file is read.
 
-use crate::backup::context::{CaptureError, Captured, Context};
+use crate::backup::context::{CaptureError, Captured, Context, Ends};
 
 /// Longest time that a background save may take, in seconds.
 const SAVE_S_MAX: u32 = 3600;
@@ -31,13 +31,20 @@ if [ "$host" = localhost ]; then exec sudo cat {dump}; else exec ssh "$host" -- 
     )
 }
 
+/// A Redis dump ends with the byte 0xFF and a checksum of eight bytes (since version 5 of its format).
+fn whole(ends: &Ends) -> Result<(), &'static str> {
+    let dump = ends.head.starts_with(b"REDIS");
+    let ended = ends.tail.len() >= 9 && ends.tail[ends.tail.len() - 9] == 0xff;
+    if dump && !ended { Err("its end mark is missing") } else { Ok(()) }
+}
+
 /// Captures the dump.
 ///
 /// # Errors
 /// The save, the connection or the vault fails.
 pub fn capture(ctx: &Context<'_>) -> Result<Captured, CaptureError> {
     let command = ctx.stream("save Redis", &script(&ctx.settings.data_root));
-    let (node, bytes_read) = ctx.store_output("redis", b"redis.rdb", &command, false)?;
+    let (node, bytes_read) = ctx.store_output("redis", b"redis.rdb", &command, false, whole)?;
     if node.meta.size == 0 {
         return Err(CaptureError::Unexpected("the Redis dump is empty".into()));
     }
@@ -45,4 +52,17 @@ pub fn capture(ctx: &Context<'_>) -> Result<Captured, CaptureError> {
     captured.files_changed = u64::from(node.meta.mtime == Some(ctx.started));
     captured.replace.insert(b"redis.rdb".to_vec(), node);
     Ok(captured)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dump_without_its_end_mark_is_not_whole() {
+        let cut = Ends { head: b"REDIS0010".to_vec(), tail: b"REDIS0010 something".to_vec() };
+        assert!(whole(&cut).is_err());
+        let good = Ends { head: b"REDIS0010".to_vec(), tail: b"x\xff12345678".to_vec() };
+        assert!(whole(&good).is_ok());
+    }
 }

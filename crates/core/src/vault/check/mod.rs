@@ -17,7 +17,6 @@ use super::{
     error::VaultResult,
     index::Index,
     open::Vault,
-    reader::VaultReader,
     snapshot::{Snapshot, SnapshotId},
     store::{Store, file_name, kind_word},
 };
@@ -50,12 +49,7 @@ impl Vault {
     ) -> VaultResult<CheckReport> {
         let mut findings = Findings::default();
         let (index, damaged_index_files) = Index::load_what_can_be(&*self.store, &self.cipher)?;
-        let index = Arc::new(index);
-        let reader = VaultReader {
-            store: Arc::clone(&self.store),
-            cipher: Arc::clone(&self.cipher),
-            index: Arc::clone(&index),
-        };
+        let reader = self.reader(Arc::new(index));
         for (id, error) in damaged_index_files {
             let at = findings.add(DamageKind::Index, file_name(FileType::Index, &id), &error);
             findings.lost_index(at);

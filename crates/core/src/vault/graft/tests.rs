@@ -22,7 +22,7 @@ impl Bench {
 
     fn reader(&self) -> VaultReader {
         let index = Arc::new(Index::load(&*self.store, &self.cipher).unwrap());
-        VaultReader { store: Arc::clone(&self.store), cipher: Arc::clone(&self.cipher), index }
+        VaultReader::new(Arc::clone(&self.store), Arc::clone(&self.cipher), index)
     }
 
     fn writer(&self, reader: &VaultReader) -> BlobWriter {

@@ -20,7 +20,7 @@ use super::{
     format::hash,
     index::Index,
     store::Store,
-    tree_json::encode_tree,
+    tree_json::{disorder, encode_tree},
 };
 use pool::{Job, Pool};
 use rustic_core::{
@@ -74,8 +74,11 @@ impl BlobWriter {
     /// Stores a tree; its nodes must be in order (see [`super::sort_nodes`]).
     ///
     /// # Errors
-    /// As [`BlobWriter::put_data`].
+    /// [`VaultError::Invalid`] for names out of order, twice or with a slash; else as [`BlobWriter::put_data`].
     pub fn put_tree(&self, tree: &Tree) -> VaultResult<TreeId> {
+        if let Some(why) = disorder(&tree.nodes, true) {
+            return Err(VaultError::Invalid(why));
+        }
         let (bytes, id) = encode_tree(tree)?;
         self.put(BlobType::Tree, id.into_inner(), bytes).map(Into::into)
     }

@@ -13,6 +13,8 @@ use rustic_core::{
 
 /// Blobs in one pack at most, as rustic has it.
 const BLOBS_MAX: usize = 10_000;
+/// Room for the last blob and the header beyond the target size (bytes); more is made when it is not enough.
+const BLOB_ROOM: usize = 9 << 20;
 /// Growing packs stop growing here, for the sake of memory (bytes).
 const DATA_PACK_MAX: u64 = 64 << 20;
 /// See [`DATA_PACK_MAX`].
@@ -38,13 +40,20 @@ pub(super) struct OpenPack {
 
 impl OpenPack {
     /// Appends an encrypted blob.
+    ///
+    /// `target`: the size at which the pack will be full; room is made at once, because growing step by step would
+    /// double the memory in use.
     pub(super) fn add(
         &mut self,
         kind: BlobType,
         id: Id,
         sealed: &[u8],
         plain_length: u32,
+        target: usize,
     ) -> VaultResult<()> {
+        if self.bytes.is_empty() {
+            self.bytes.reserve_exact(target + BLOB_ROOM);
+        }
         let too_long = |_| VaultError::Internal("a pack grew beyond 4 GiB");
         let offset = u32::try_from(self.bytes.len()).map_err(too_long)?;
         let length = u32::try_from(sealed.len()).map_err(too_long)?;

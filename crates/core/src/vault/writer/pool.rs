@@ -236,7 +236,7 @@ impl Shared {
         let slot = slot(job.kind);
         let full = {
             let mut open = locked(&self.open[slot]);
-            open.add(job.kind, job.id, stored_bytes, plain_length)?;
+            open.add(job.kind, job.id, stored_bytes, plain_length, self.targets[slot])?;
             open.is_full(self.targets[slot]).then(|| {
                 // waiting here, with the pack locked, is what bounds memory
                 self.under_way.take(1);

@@ -38,7 +38,7 @@ pub(super) fn whole(
 ) -> Result<bool, StepError> {
     let Some(entry) = scene.view.find(name.as_bytes())? else { return Ok(false) };
     let to = scene.data(name);
-    scene.remote.ask(&format!("make {name}"), &format!("sudo -u {} mkdir -p {}", quote(user), quote(&to)))?;
+    super::make_folder(scene, name, user)?;
     let transfer =
         Transfer { from: name.as_bytes(), to: &to, user, sameness, delete: true, part: "git-hooks" };
     done.add(scene.sync.units(&transfer, vec![(Vec::new(), entry)], &Ways::new())?);

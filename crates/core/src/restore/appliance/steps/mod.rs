@@ -14,7 +14,7 @@ mod secrets;
 mod settings;
 
 use super::{error::StepError, plan::Step, report::Done, run::Scene};
-use crate::restore::view::ViewError;
+use crate::{appliance::quote::quote, restore::view::ViewError};
 
 /// Does one step.
 ///
@@ -67,6 +67,17 @@ fn small(scene: &Scene<'_>, name: &str) -> Result<Vec<u8>, StepError> {
         return Ok(content);
     }
     Err(StepError::Length { path: name.into(), expected: entry.size, found })
+}
+
+/// Makes a folder below the appliance's data as `user`; a fresh appliance may lack the top one, which only root can make.
+fn make_folder(scene: &Scene<'_>, below: &str, user: &str) -> Result<(), StepError> {
+    let top = quote(&scene.data(below.split('/').next().unwrap_or(below)));
+    let (folder, owner) = (quote(&scene.data(below)), quote(&format!("{user}:")));
+    let script = format!(
+        "{{ [ -e {top} ] || {{ sudo mkdir -p {top} && sudo chown {owner} {top}; }}; }} && sudo -u {} mkdir -p {folder}",
+        quote(user)
+    );
+    scene.remote.ask(&format!("make {below}"), &script).map(drop)
 }
 
 /// Pipes a small file of the snapshot's root into a command.

@@ -48,7 +48,7 @@ fn send(scene: &Scene<'_>, to: &str) -> Result<Done, StepError> {
         delete: true,
         part: "repositories",
     };
-    scene.remote.ask("make the repositories folder", &format!("sudo -u git mkdir -p {}", quote(to)))?;
+    super::make_folder(scene, "repositories", transfer.user)?;
     let mut batches = Batches::new(scene, &transfer, BATCH);
     let foreign =
         walk_units(scene, b"repositories", units::networks, &mut |unit, ways| batches.push(unit, ways))?;

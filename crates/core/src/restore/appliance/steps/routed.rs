@@ -105,6 +105,7 @@ fn restore(scene: &Scene<'_>, routed: &Routed, user: &str) -> Result<Done, StepE
     let to = scene.data(routed.from);
     let transfer =
         Transfer { from, to: &to, user, sameness: routed.sameness, delete: routed.delete, part: routed.part };
+    super::make_folder(scene, routed.from, user)?;
     let mut batches = Batches::new(scene, &transfer, routed.batch);
     let mut without = Vec::new();
     walk_units(scene, from, routed.layout, &mut |(path, entry), ways| {

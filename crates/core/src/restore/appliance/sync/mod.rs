@@ -100,9 +100,8 @@ impl Sync<'_> {
                 Err(error) => wanted.unreadable(&path, &below, &error),
             }
         }
-        if !path.is_empty() {
-            wanted.items.push((path, entry));
-        }
+        let path = if path.is_empty() { b".".to_vec() } else { path };
+        wanted.items.push((path, entry));
     }
 
     fn remove(&self, transfer: &Transfer<'_>, paths: &[Vec<u8>]) -> Result<(), StepError> {
