@@ -6,6 +6,7 @@
 pub mod appliance;
 pub mod backup;
 pub mod keys;
+pub mod progress;
 pub mod restore;
 pub mod seal;
 pub mod state;

@@ -1,0 +1,10 @@
+//! The appliance itself: where its things are, what it remembers, how it misbehaves on demand, and its commands.
+
+pub mod commands;
+pub mod faults;
+pub mod log;
+pub mod place;
+pub mod state;
+
+pub use place::Place;
+pub use state::State;

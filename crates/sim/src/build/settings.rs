@@ -1,0 +1,135 @@
+//! The appliance's own configuration: settings, secrets, licence, certificates, keys, identity (contract §2.2-2.4).
+
+use std::{fmt::Write as _, fs, process::Command};
+
+use super::Recipe;
+use crate::{
+    appliance::{Place, commands::ca_certificates},
+    doors::keys,
+    error::{OnFile, SimError},
+    seed::Seed,
+};
+
+/// Keys in `secrets.conf` with random values, as `section.rest.name` (contract §2.3, without Actions).
+const SECRETS: [&str; 10] = [
+    "secrets.manage",
+    "secrets.github.user-password-secrets",
+    "secrets.kredz.credz-hmac-secret",
+    "secrets.kredz.varz-hmac-secret",
+    "secrets.secret-scanning.encrypted-secrets-current-storage-key",
+    "secrets.secret-scanning.encrypted-secrets-delimited-storage-keys",
+    "secrets.secret-scanning.encrypted-secrets-current-shared-transit-key",
+    "secrets.secret-scanning.encrypted-secrets-delimited-shared-transit-keys",
+    "secrets.secret-scanning.secret-scanning-user-content-delimited-encryption-root-keys",
+    "secrets.manage-auth.argon-secret",
+];
+
+/// The appliance's UUID.
+pub(super) fn uuid(seed: &Seed) -> String {
+    let hex = seed.part("uuid").hex(32);
+    format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
+}
+
+pub(super) fn write(place: &Place, seed: &Seed, recipe: &Recipe) -> Result<(), SimError> {
+    let common = place.disk("/data/user/common");
+    let mut draw = seed.part("settings");
+    let put = |path: &std::path::Path, bytes: &[u8]| -> Result<(), SimError> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).on("create", folder)?;
+        }
+        fs::write(path, bytes).on("write", path)
+    };
+    put(&common.join("uuid"), format!("{}\n", uuid(seed)).as_bytes())?;
+    put(&common.join("github.conf"), github_conf(&mut draw, &recipe.version).as_bytes())?;
+    put(&common.join("secrets.conf"), secrets_conf(&mut draw, &recipe.version).as_bytes())?;
+    put(&place.disk("/data/enterprise/enterprise.ghl"), &draw.bytes(3000))?;
+    put(
+        &common.join("authorized_keys"),
+        format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{} ops@example.com\n", draw.hex(42)).as_bytes(),
+    )?;
+    put(&place.disk("/etc/github/enterprise-release"), release(&recipe.version).as_bytes())?;
+    put(&place.disk("/data/github/current/public/robots.txt"), b"User-agent: *\nDisallow: /\n")?;
+    if recipe.configured {
+        put(&place.disk("/etc/github/configured"), b"")?;
+    }
+    if !recipe.empty {
+        put(&common.join("idp.crt"), certificate(&mut draw).as_bytes())?;
+        put(&common.join("saml-sp.p12"), &draw.bytes(2400))?;
+        authorities(place, &mut draw)?;
+    }
+    let mut secret = [0; 32];
+    secret.copy_from_slice(&seed.part("host key").bytes(32));
+    keys::write_host_keys(place, &secret)
+}
+
+fn github_conf(draw: &mut Seed, version: &str) -> String {
+    format!(
+        "[core]\n\tpackage-version = {version}\n\tgithub-hostname = ghe-{}.example.com\n\tauth-mode = default\n\
+         [app \"actions\"]\n\tenabled = false\n[app \"minio\"]\n\tenabled = false\n\
+         [app \"packages\"]\n\tenabled = false\n[mysql \"external\"]\n\tenabled = false\n\
+         [smtp]\n\tenabled = true\n\taddress = smtp.example.com\n\tnoreply-address = noreply@example.com\n\
+         [ntp]\n\tpools = \"0.pool.example.com 1.pool.example.com\"\n",
+        draw.hex(6)
+    )
+}
+
+fn secrets_conf(draw: &mut Seed, version: &str) -> String {
+    let (old, new) = (draw.hex(32), draw.hex(32));
+    let mut text = String::new();
+    let mut section = String::new();
+    let keying = [
+        ("secrets.github.encrypted-column-keying-material".to_owned(), format!("{old};{new}")),
+        ("secrets.github.encrypted-column-current-encryption-key".to_owned(), new.clone()),
+    ];
+    let drawn: Vec<_> = SECRETS.iter().map(|key| ((*key).to_owned(), draw.hex(40))).collect();
+    let mut all: Vec<_> = keying.into_iter().chain(drawn).collect();
+    // A key of 3.8.0 and 3.8.1 only.
+    all.retain(|(key, _)| !key.starts_with("secrets.manage-auth") || matches!(version, "3.8.0" | "3.8.1"));
+    all.sort();
+    for (key, value) in all {
+        let (begin, name) = key.rsplit_once('.').unwrap_or(("", &key));
+        let header = match begin.split_once('.') {
+            Some((first, rest)) => format!("[{first} \"{rest}\"]"),
+            None => format!("[{begin}]"),
+        };
+        if header != section {
+            let _ = writeln!(text, "{header}");
+            section = header;
+        }
+        let _ = writeln!(text, "\t{name} = \"{value}\"");
+    }
+    text
+}
+
+fn release(version: &str) -> String {
+    format!("RELEASE_VERSION=\"{version}\"\nRELEASE_PLATFORM=\"lxc\"\nRELEASE_BUILD_DATE=\"2023-12-05\"\n")
+}
+
+fn certificate(draw: &mut Seed) -> String {
+    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
+    for _ in 0..12 {
+        text += &draw.hex(64);
+        text.push('\n');
+    }
+    text + "-----END CERTIFICATE-----\n"
+}
+
+/// Additional certificate authorities, as the tar that the appliance exports.
+fn authorities(place: &Place, draw: &mut Seed) -> Result<(), SimError> {
+    let folder = tempfile::tempdir_in(place.root()).on("create a folder in", place.root())?;
+    for name in ["corporate-root.crt", "proxy.crt"] {
+        fs::write(folder.path().join(name), certificate(draw)).on("write", folder.path())?;
+    }
+    let status = Command::new("tar")
+        .args(["--sort=name", "--mtime=@1690000000", "--owner=0", "--group=0", "--mode=0644", "-cf"])
+        .arg(place.store(ca_certificates::STORE))
+        .arg("-C")
+        .arg(folder.path())
+        .args(["corporate-root.crt", "proxy.crt"])
+        .status()
+        .on("run", "tar")?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(SimError::Program { program: "tar".to_owned(), reason: status.to_string() })
+}
