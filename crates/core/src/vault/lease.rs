@@ -3,7 +3,8 @@
 //! restic's own locks are no help (rustic neither writes nor honours them), so a vault has numbered lease files beside
 //! what restic knows: `ghevault/leases/NUMBER.json`. The highest number is the current lease, and the number is the fencing
 //! token. Taking a lease is creating the next number, which fails when somebody else was quicker; that needs nothing
-//! of the file system but atomic exclusive creation, and works the same on a bucket with conditional writes.
+//! of the file system but atomic exclusive creation, and works the same on a bucket with conditional writes. Hosts that
+//! share a vault must have clocks that agree within the lease time.
 
 mod process;
 
