@@ -70,7 +70,9 @@ fn a_dump_that_breaks_makes_the_snapshot_partial_and_keeps_the_last_good_dump() 
     day.backup().unwrap();
     let good = day.bench.restic(&["dump", "latest", "/mysql.sql"]).stdout;
     assert!(!good.is_empty());
-    day.appliance.set_faults(vec![after(500, Fault::at_door("ghe-export-mysql | gzip", Action::Cut))]).unwrap();
+    day.appliance
+        .set_faults(vec![after(500, Fault::at_door("ghe-export-mysql | gzip", Action::Cut))])
+        .unwrap();
     let report = day.backup().unwrap();
     assert_eq!(report.outcome, Outcome::Partial);
     assert_eq!(row(&report, "mysql").outcome, Outcome::Failed, "{report:#?}");

@@ -11,6 +11,7 @@ use std::{
 
 use ghevault_core::appliance::{
     channel::{Channel, ChannelError, RemoteCommand},
+    hostkeys::HostKey,
     russh::scan,
     target::Target,
     transport::{TransportKind, TransportSettings, connect},
@@ -42,8 +43,8 @@ fn a_scan_shows_every_kind_of_host_key_and_trusts_none() {
     let sshd = Sshd::with(&KEY_KINDS, "");
     let mut shown = scan(&sshd.target(), LIMIT).expect("scanned");
     let mut there: Vec<_> = KEY_KINDS.iter().map(|kind| sshd.host_key(kind)).collect();
-    shown.sort_by_key(|key| key.kind());
-    there.sort_by_key(|key| key.kind());
+    shown.sort_by_key(HostKey::kind);
+    there.sort_by_key(HostKey::kind);
     assert_eq!(shown, there);
     assert!(!sshd.pins().path().exists());
 }

@@ -218,7 +218,7 @@ impl PinStore {
                 line: text.lines().count() + 1,
                 reason,
             })?;
-            text.push_str(&format!("{name} {key}\n"));
+            text.extend([name.as_str(), " ", key.as_str(), "\n"]);
         }
         self.write(&text).map_err(|source| PinError::File { what: "write", path: self.path.clone(), source })
     }

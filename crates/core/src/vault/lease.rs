@@ -5,12 +5,15 @@
 //! token. Taking a lease is creating the next number, which fails when somebody else was quicker; that needs nothing
 //! of the file system but atomic exclusive creation, and works the same on a bucket with conditional writes.
 
+mod process;
+
 use super::{
     error::{VaultError, VaultResult},
     folder::{OWN_FOLDER, sync_folder},
 };
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use jiff::Timestamp;
+use process::ProcessMark;
 use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
@@ -24,53 +27,6 @@ use std::{
 const RENEWALS: u32 = 3;
 /// Attempts to take the next number before giving up against faster others.
 const ATTEMPTS: usize = 8;
-
-/// A process, told apart from every other one as far as this host can tell.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct ProcessMark {
-    host: String,
-    boot: String,
-    /// Process namespace: the same number in another container is another process.
-    namespace: String,
-    pid: u32,
-    /// Start of the process in the kernel's ticks: the same number later is another process.
-    started: String,
-}
-
-fn started(pid: u32) -> io::Result<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // the name (field 2) may contain anything but ends at the last parenthesis; field 22 is the start
-    let field = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(19));
-    field.map(str::to_owned).ok_or_else(|| io::Error::other("unknown form of /proc/PID/stat"))
-}
-
-impl ProcessMark {
-    fn own() -> Self {
-        let pid = std::process::id();
-        let namespace = fs::read_link("/proc/self/ns/pid").map(|p| p.display().to_string());
-        Self {
-            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            boot: fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
-            namespace: namespace.unwrap_or_default(),
-            pid,
-            started: started(pid).unwrap_or_default(),
-        }
-    }
-
-    /// Whether this process is certainly gone; in doubt it is not.
-    fn is_dead(&self, me: &Self) -> bool {
-        let comparable = !self.boot.is_empty()
-            && !self.namespace.is_empty()
-            && self.boot == me.boot
-            && self.namespace == me.namespace
-            && !self.started.is_empty();
-        comparable
-            && match started(self.pid) {
-                Ok(now) => now != self.started,
-                Err(error) => error.kind() == io::ErrorKind::NotFound,
-            }
-    }
-}
 
 /// A lease file.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -1,16 +1,23 @@
 //! A store in memory for tests, with failures on demand.
 
 use super::{
+    crypt::Cipher,
     error::{VaultError, VaultResult},
+    index::Index,
+    reader::VaultReader,
     store::{Store, file_name},
+    writer::BlobWriter,
 };
 use bytes::Bytes;
-use rustic_core::{Id, repofile::FileType};
+use rustic_core::{
+    Id,
+    repofile::{ConfigFile, FileType, MasterKey},
+};
 use std::{
     collections::BTreeMap,
     io,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -73,5 +80,31 @@ impl Store for MemoryStore {
     fn remove(&self, kind: FileType, id: &Id) -> VaultResult<()> {
         self.files.lock().unwrap().remove(&file_name(kind, id));
         Ok(())
+    }
+}
+
+/// What a writer and a reader need, without a vault around it.
+pub(super) struct Bench {
+    pub store: Arc<MemoryStore>,
+    pub cipher: Arc<Cipher>,
+    pub config: ConfigFile,
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        let config =
+            ConfigFile { version: 2, chunker_polynomial: "3DA3358B4DC173".into(), ..ConfigFile::default() };
+        let cipher = Cipher::new(MasterKey::new()).unwrap();
+        Self { store: Arc::new(MemoryStore::new()), cipher: Arc::new(cipher), config }
+    }
+
+    pub(super) fn reader(&self) -> VaultReader {
+        let index = Arc::new(Index::load(&*self.store, &self.cipher).unwrap());
+        VaultReader::new(self.store.clone(), Arc::clone(&self.cipher), index)
+    }
+
+    pub(super) fn writer(&self, reader: &VaultReader) -> BlobWriter {
+        BlobWriter::new(self.store.clone(), Arc::clone(&self.cipher), Arc::clone(&reader.index), &self.config)
+            .unwrap()
     }
 }

@@ -21,7 +21,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{arguments::SESSION_MARK, log::Log, memory_file::path_of};
+use super::{
+    arguments::SESSION_MARK,
+    log::{Log, Phase, RemoteEnd},
+    memory_file::path_of,
+};
 use crate::appliance::{
     channel::ExitStatus,
     transport::{Event, Remote, Sink},
@@ -150,8 +154,10 @@ impl Process {
         let exit = match code {
             _ if !log.complete => None,
             // The client does not tell which signal it was.
-            Some(255) if log.exit_signal => Some(ExitStatus::Signal("of unknown name".to_owned())),
-            Some(255) if !log.exit_status => None,
+            Some(255) if log.end == Some(RemoteEnd::Signal) => {
+                Some(ExitStatus::Signal("of unknown name".to_owned()))
+            }
+            Some(255) if log.end.is_none() => None,
             code => code.map(ExitStatus::Code),
         };
         match exit {
@@ -162,7 +168,7 @@ impl Process {
 }
 
 async fn accepted(log: &mut LogWatch) -> bool {
-    log.wait_for(|log| log.accepted).await.is_ok()
+    log.wait_for(|log| log.phase == Phase::Started).await.is_ok()
 }
 
 fn gone(log: &Log, status: io::Result<ProcessStatus>) -> String {

@@ -7,8 +7,10 @@
 //! Memory: [`QUEUE_BYTES_MAX`] of waiting blobs, one open data pack, one open tree pack, and at most two packs on their
 //! way to the store.
 
+mod budget;
 mod pack;
 mod pool;
+mod sealer;
 mod stats;
 
 pub use stats::{StoredFile, WriteStats};
@@ -152,3 +154,6 @@ impl BlobWriter {
         self.pool.finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,13 +2,16 @@
 
 use super::{
     super::{
-        crypt::{Cipher, NONCE_LEN, OVERHEAD},
+        crypt::Cipher,
         error::{VaultError, VaultResult},
-        index::{Index, IndexFile, IndexedPack},
+        index::Index,
+        index_file::{IndexFile, IndexedPack},
         store::Store,
     },
     QUEUE_BYTES_MAX, WriteStats,
+    budget::Budget,
     pack::{OpenPack, target_size},
+    sealer::Sealer,
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustic_core::{
@@ -17,7 +20,7 @@ use rustic_core::{
 };
 use std::{
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
@@ -26,6 +29,8 @@ use std::{
 
 /// An index file is written when this many blobs wait for one ...
 const INDEX_BLOBS_MAX: usize = 50_000;
+/// ... or this many packs do ...
+const INDEX_PACKS_MAX: usize = 64;
 /// ... or when this time has passed and something waits: a killed run loses no more.
 const INDEX_AGE_MAX: Duration = Duration::from_mins(2);
 /// What a queued blob costs beside its bytes, roughly.
@@ -40,34 +45,6 @@ pub(super) struct Job {
     pub kind: BlobType,
     pub id: Id,
     pub data: Vec<u8>,
-}
-
-/// A number that is taken from and given back; taking waits.
-struct Budget {
-    free: Mutex<usize>,
-    freed: Condvar,
-    limit: usize,
-}
-
-impl Budget {
-    fn new(limit: usize) -> Self {
-        Self { free: Mutex::new(limit), freed: Condvar::new(), limit }
-    }
-
-    /// Takes `amount`, or all there is if it is more than there ever can be.
-    fn take(&self, amount: usize) -> usize {
-        let amount = amount.min(self.limit);
-        let free = locked(&self.free);
-        let mut free =
-            self.freed.wait_while(free, |free| *free < amount).unwrap_or_else(PoisonError::into_inner);
-        *free -= amount;
-        amount
-    }
-
-    fn give(&self, amount: usize) {
-        *locked(&self.free) += amount;
-        self.freed.notify_all();
-    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -272,7 +249,9 @@ impl Shared {
     fn write_index(&self, now: bool) -> VaultResult<()> {
         let file = {
             let mut unindexed = locked(&self.unindexed);
-            let due = unindexed.blobs >= INDEX_BLOBS_MAX || unindexed.since.elapsed() >= INDEX_AGE_MAX;
+            let due = unindexed.blobs >= INDEX_BLOBS_MAX
+                || unindexed.file.packs.len() >= INDEX_PACKS_MAX
+                || unindexed.since.elapsed() >= INDEX_AGE_MAX;
             if unindexed.blobs == 0 || !(now || due) {
                 return Ok(());
             }
@@ -282,53 +261,5 @@ impl Shared {
         self.store.write(FileType::Index, &id, &[bytes])?;
         locked(&self.stats).index_files += 1;
         Ok(())
-    }
-}
-
-/// A thread's compressor and its buffer.
-struct Sealer {
-    compressor: Option<(i32, Option<zstd::bulk::Compressor<'static>>)>,
-    buffer: Vec<u8>,
-}
-
-impl Sealer {
-    fn new(level: Option<i32>) -> Self {
-        Self { compressor: level.map(|l| (l, None)), buffer: Vec::new() }
-    }
-
-    /// Leaves the sealed blob in `buffer`; returns the plain length when it was compressed, else 0.
-    ///
-    /// Content that does not shrink is stored as it is (the format has a type for that); trees are always compressed,
-    /// because restic's prune would repack the others.
-    fn seal(&mut self, cipher: &Cipher, kind: BlobType, data: &[u8]) -> VaultResult<u32> {
-        let compressed = self.compress(data)?.filter(|&size| kind == BlobType::Tree || size < data.len());
-        if let Some(size) = compressed {
-            self.buffer.truncate(NONCE_LEN + size);
-        } else {
-            self.buffer.clear();
-            self.buffer.resize(NONCE_LEN, 0);
-            self.buffer.extend_from_slice(data);
-        }
-        cipher.seal_in_place(&mut self.buffer)?;
-        let plain = if compressed.is_some() { data.len() } else { 0 };
-        u32::try_from(plain).map_err(|_| VaultError::Internal("a blob beyond 4 GiB"))
-    }
-
-    fn compress(&mut self, data: &[u8]) -> VaultResult<Option<usize>> {
-        let failed = |_| VaultError::Internal("compression failed");
-        let Some((level, compressor)) = &mut self.compressor else { return Ok(None) };
-        if data.is_empty() {
-            return Ok(None);
-        }
-        let compressor = match compressor {
-            Some(ready) => ready,
-            empty => empty.insert(zstd::bulk::Compressor::new(*level).map_err(failed)?),
-        };
-        let room = NONCE_LEN + zstd::zstd_safe::compress_bound(data.len());
-        if self.buffer.len() < room {
-            self.buffer.reserve(room + OVERHEAD - self.buffer.len());
-            self.buffer.resize(room, 0);
-        }
-        compressor.compress_to_buffer(data, &mut self.buffer[NONCE_LEN..]).map(Some).map_err(failed)
     }
 }
