@@ -184,10 +184,13 @@ impl Store for FolderStore {
             fs::create_dir_all(needed).map_err(|e| VaultError::io("create folder", needed, e))?;
         }
         let mut file = tempfile::Builder::new()
-            .permissions(fs::Permissions::from_mode(self.file_mode()))
             .prefix(&format!("{}-", kind.dirname()))
             .tempfile_in(&tmp_folder)
             .map_err(|e| VaultError::io("create", tmp_folder.join("(temporary)"), e))?;
+        // not at creation: there the process's mask would interfere
+        file.as_file()
+            .set_permissions(fs::Permissions::from_mode(self.file_mode()))
+            .map_err(|e| VaultError::io("write", &path, e))?;
         for part in content {
             file.write_all(part).map_err(|e| VaultError::io("write", &path, e))?;
         }
