@@ -5,7 +5,11 @@ mod bench;
 #[path = "support/target.rs"]
 mod target;
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::PathBuf,
+};
 
 use ghevault_core::restore::appliance::{
     ApplianceOptions, ApplianceReport, ApplianceRestoreError, Outcome, Refusal, Step,
@@ -105,6 +109,10 @@ fn a_repeated_restore_sends_only_what_differs_and_removes_what_is_too_much() {
     let repository = network.join("stray.git");
     fs::create_dir_all(repository.join("refs/heads")).unwrap();
     fs::write(repository.join("refs/heads/main"), "0").unwrap();
+    let owner = fs::metadata(&network).unwrap();
+    for path in ["", "refs", "refs/heads", "refs/heads/main"] {
+        std::os::unix::fs::chown(repository.join(path), Some(owner.uid()), Some(owner.gid())).unwrap();
+    }
     let packed = walk(&network).into_iter().find(|p| p.ends_with("HEAD")).unwrap();
     fs::write(&packed, "ref: refs/heads/elsewhere\n").unwrap();
     // The target shows the source's host keys now.
