@@ -8,6 +8,7 @@
 mod arguments;
 mod log;
 mod memory_file;
+mod messages;
 mod process;
 
 use std::{
