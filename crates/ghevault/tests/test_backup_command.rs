@@ -175,7 +175,7 @@ fn a_signal_ends_a_backup_with_its_own_code_and_opens_the_gate() {
     let mut desk = Desk::with_vault();
     desk.trust(&mut appliance);
     // The archive of the repositories never ends: the backup stands in the middle of the gate.
-    appliance.set_faults(vec![Fault::at_door("tar ", Action::Hang)]).expect("a fault");
+    appliance.set_faults(vec![Fault::at_door("--no-recursion", Action::Hang)]).expect("a fault");
     let mut running = desk.start(&["backup", "--json"]);
     let within = Instant::now() + Duration::from_secs(60);
     while !appliance.gate_exists() {
