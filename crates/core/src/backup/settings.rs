@@ -50,7 +50,10 @@ pub const DATASETS: &[&str] = &[
 
 /// Settings of a backup run.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a permission of its own that the user gives by name")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a permission of its own that the user gives by name"
+)]
 pub struct BackupSettings {
     /// The appliance as the user named it; goes into manifests and reports.
     pub host: String,
