@@ -189,3 +189,97 @@ fn nothing_is_left_of_a_closed_sshd_door() {
         client.wait().unwrap();
     });
 }
+
+#[test]
+fn an_upload_is_cut_after_the_wanted_number_of_bytes() {
+    with_both_doors(|door| {
+        door.appliance
+            .set_faults(vec![Fault::at_door("dd of=", Action::Cut).of_stdin().after(1_000_000)])
+            .unwrap();
+        let output = door.run("dd of=/tmp/ghevault-sim-upload bs=4096 status=none", &vec![7; 20_000_000]);
+        assert_eq!(output.code, Some(255), "{}", output.error());
+        door.appliance.set_faults(Vec::new()).unwrap();
+        assert_eq!(door.run("rm -f /tmp/ghevault-sim-upload", b"").code, Some(0));
+    });
+}
+
+#[test]
+fn a_full_disk_ends_an_upload_with_the_programs_words() {
+    with_both_doors(|door| {
+        let full = Action::Fail { code: 2, stderr: "tar: No space left on device".to_owned() };
+        door.appliance
+            .set_faults(vec![Fault::at_door("cat >/dev/null", full).of_stdin().after(1000)])
+            .unwrap();
+        let output = door.run("cat >/dev/null", &vec![7; 2_000_000]);
+        assert_eq!(output.code, Some(2));
+        assert!(output.error().contains("No space left"), "{}", output.error());
+    });
+}
+
+#[test]
+fn many_channels_of_one_connection_move_bulk_at_once() {
+    with_both_doors(|door| {
+        let socket = tempfile::tempdir().unwrap();
+        let path = format!("ControlPath={}", socket.path().join("s").display());
+        let mut main = door.ssh();
+        main.args(["-o", "ControlMaster=yes", "-o", &path, "cat"]).stdin(Stdio::piped());
+        let mut main = main.stdout(Stdio::null()).spawn().unwrap();
+        support::wait_until("the connection is shared", || socket.path().join("s").exists());
+        std::thread::scope(|scope| {
+            for number in 0..8_u8 {
+                let mut shared = door.ssh();
+                shared.args(["-o", "ControlMaster=no", "-o", &path, "cat | cat"]);
+                scope.spawn(move || {
+                    let bulk = vec![number; 3_000_000];
+                    let output = Door::output(&mut shared, &bulk);
+                    assert!(output.stdout == bulk, "channel {number}: {} bytes", output.stdout.len());
+                    assert_eq!(output.code, Some(0));
+                });
+            }
+        });
+        drop(main.stdin.take());
+        main.wait().unwrap();
+    });
+}
+
+#[test]
+fn a_signal_that_ends_a_command_is_told() {
+    with_both_doors(|door| {
+        // OpenSSH's client reports an exit signal as code 255, and a shell that saw one as 128 and the signal.
+        let output = door.run("kill -TERM $$", b"");
+        assert!(matches!(output.code, Some(255 | 143)), "{:?}", output.code);
+    });
+}
+
+#[test]
+fn several_sshd_doors_are_open_at_once_without_seeing_each_other() {
+    support::with_sshd(|first| {
+        support::with_sshd(|second| {
+            assert_ne!(first.address.port(), second.address.port());
+            first.run("sudo touch /data/user/tmp/mine", b"");
+            assert_eq!(first.run("test -e /data/user/tmp/mine", b"").code, Some(0));
+            assert_eq!(second.run("test -e /data/user/tmp/mine", b"").code, Some(1));
+        });
+    });
+}
+
+#[test]
+fn nothing_is_left_when_the_program_that_opened_an_sshd_door_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = ghevault_sim::appliance::Place::new(folder.path().join("appliance"));
+    ghevault_sim::build::Recipe::fresh(1).build(&place).unwrap();
+    let mut program = std::process::Command::new(ghevault_sim::harness::program().unwrap())
+        .arg("sshd")
+        .arg(place.root())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(program.stdout.take().unwrap()), &mut line)
+        .unwrap();
+    assert!(line.contains("\"port\""), "{line}");
+    assert!(support::processes_of(place.root()) > 0);
+    program.kill().unwrap();
+    program.wait().unwrap();
+    support::wait_until("all processes are gone", || support::processes_of(place.root()) == 0);
+}

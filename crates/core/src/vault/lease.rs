@@ -3,7 +3,8 @@
 //! restic's own locks are no help (rustic neither writes nor honours them), so a vault has numbered lease files beside
 //! what restic knows: `ghevault/leases/NUMBER.json`. The highest number is the current lease, and the number is the fencing
 //! token. Taking a lease is creating the next number, which fails when somebody else was quicker; that needs nothing
-//! of the file system but atomic exclusive creation, and works the same on a bucket with conditional writes.
+//! of the file system but atomic exclusive creation, and works the same on a bucket with conditional writes. Hosts that
+//! share a vault must have clocks that agree within the lease time.
 
 mod process;
 
@@ -25,6 +26,10 @@ use std::{
 
 /// Renewals within one lease time.
 const RENEWALS: u32 = 3;
+/// Start of the names of lease files that are being written.
+const TEMPORARY: &str = ".lease-";
+/// Writing one takes no longer than this; what is older was left by a dead process.
+const TEMPORARY_AGE_MAX: Duration = Duration::from_hours(1);
 /// Attempts to take the next number before giving up against faster others.
 const ATTEMPTS: usize = 8;
 
@@ -111,7 +116,7 @@ impl Place {
         fs::create_dir_all(&folder).map_err(failed)?;
         let json = serde_json::to_vec_pretty(lease)
             .map_err(|_| VaultError::Internal("a lease does not serialise"))?;
-        let mut file = tempfile::Builder::new().prefix(".lease-").tempfile_in(&folder).map_err(failed)?;
+        let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(&folder).map_err(failed)?;
         io::Write::write_all(&mut file, &json).map_err(failed)?;
         file.as_file().sync_all().map_err(failed)?;
         if new {
@@ -125,6 +130,22 @@ impl Place {
         }
         sync_folder(&folder)?;
         Ok(true)
+    }
+
+    /// Removes leases that count no more, and what dead processes left while writing theirs. A leftover is no harm.
+    fn clear_away(&self, old: &[u64]) {
+        for token in old {
+            let _ = fs::remove_file(self.file(*token));
+        }
+        for entry in fs::read_dir(self.folder()).into_iter().flatten().flatten() {
+            let modified = entry.metadata().and_then(|m| m.modified()).ok();
+            let age = modified.and_then(|m| m.elapsed().ok()).unwrap_or_default();
+            if entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
+                && age > TEMPORARY_AGE_MAX
+            {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Fails when somebody took a later lease.
@@ -200,10 +221,7 @@ impl WriteLease {
             };
             let token = last + 1;
             if place.write(token, &file, true)? {
-                for old in tokens {
-                    // they count no more; a leftover is no harm
-                    let _ = fs::remove_file(place.file(old));
-                }
+                place.clear_away(&tokens);
                 let held = Arc::new(Mutex::new(Held { until: begun + ttl, file, lost: None }));
                 let mut lease = Self { place, token, held, stop: None, renewer: None };
                 lease.start_renewing(ttl)?;

@@ -18,7 +18,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -27,11 +27,17 @@ pub(super) struct MemoryStore {
     files: Mutex<BTreeMap<String, Bytes>>,
     /// Writes that still succeed; after them the store is full.
     pub writes_left: AtomicUsize,
+    /// The next write panics.
+    pub panics: AtomicBool,
 }
 
 impl MemoryStore {
     pub(super) fn new() -> Self {
-        Self { files: Mutex::default(), writes_left: AtomicUsize::new(usize::MAX) }
+        Self {
+            files: Mutex::default(),
+            writes_left: AtomicUsize::new(usize::MAX),
+            panics: AtomicBool::new(false),
+        }
     }
 
     fn get(&self, kind: FileType, id: &Id) -> VaultResult<Bytes> {
@@ -70,6 +76,7 @@ impl Store for MemoryStore {
         Ok(self.get(kind, id)?.slice(start..start + length))
     }
     fn write(&self, kind: FileType, id: &Id, content: &[Bytes]) -> VaultResult<()> {
+        assert!(!self.panics.load(Ordering::SeqCst), "the store was told to panic");
         let left = self.writes_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
         if left.is_err() {
             return Err(VaultError::io("write", file_name(kind, id), io::ErrorKind::StorageFull.into()));

@@ -37,8 +37,8 @@ impl Vault {
     /// # Errors
     /// When the store cannot be listed.
     pub fn salvage(&self) -> VaultResult<Salvaged> {
-        let (mut index, damaged) = Index::load_what_can_be(&*self.store, &self.cipher)?;
-        let mut damages: Vec<_> = damaged.into_iter().map(|(_, error)| error).collect();
+        let (mut index, unread) = Index::load_what_can_be(&*self.store, &self.cipher)?;
+        let mut damages: Vec<_> = unread.into_iter().map(|(_, error)| error).collect();
         let known: HashSet<Id> = index.packs().iter().map(|(id, _)| *id).collect();
         let mut found = IndexFile::default();
         for (id, size) in self.store.list(FileType::Pack)? {

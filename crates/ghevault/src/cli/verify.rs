@@ -1,136 +1,129 @@
 //! `ghevault verify`: proves what is stored.
 
-use super::{
-    Invocation,
-    vault::{self, Judged},
-};
+use super::{Invocation, vault};
 use crate::{
     error::{CommandError, CommandResult, Kind},
-    output::human,
+    output::{self, human},
 };
 use clap::Args;
 use ghevault_core::{
-    progress::Event,
-    vault::{CheckDepth, CheckReport, SnapshotId},
+    vault::{CheckDepth, SnapshotId, Vault},
+    verify::{self, SnapshotReport, Verdict, VerifyOptions, VerifyOutcome, VerifyReport},
 };
-use serde::Serialize;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Prove what is stored: seals, presence of everything that the snapshots need, and at depth 2 every byte.
 ///
-/// Exit code 13 when anything is missing, damaged, or not what was sealed; the report says which snapshots and files it
-/// costs.
+/// Exit code 13 when anything is missing, damaged, or not what was sealed (the report says which snapshots, files and
+/// repositories it costs); 3 when all that is stored is sound, but a snapshot is partial or not sealed.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// 1: seals, and presence and size of every file that the snapshots need; 2: besides, every byte is read and
     /// authenticated
     #[arg(long, value_name = "1|2", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     depth: u8,
+    /// Public seal key (`doctor` shows it) whose seals count; seals of any other key are then broken; several times
+    #[arg(long, value_name = "BASE64")]
+    seal_key: Vec<String>,
     /// Only these snapshots: `latest`, or the beginning of an id
     #[arg(value_name = "SNAPSHOT")]
     snapshots: Vec<String>,
 }
 
-/// One snapshot in the result.
-#[derive(Debug, Serialize)]
-struct SealRow {
-    snapshot: String,
-    time: String,
-    outcome: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<String>,
-}
-
 /// Verifies.
 ///
 /// # Errors
-/// The vault cannot be opened, or something is damaged.
+/// The vault cannot be opened, something is damaged, or a snapshot is not complete.
 pub fn run(arguments: &VerifyArgs, invocation: &Invocation) -> CommandResult {
     let opened = vault::open(invocation)?;
-    let judged: Vec<Judged> = if arguments.snapshots.is_empty() {
-        vault::judge(opened.snapshots()?)
-    } else {
-        arguments.snapshots.iter().map(|name| vault::find(&opened, name)).collect::<CommandResult<_>>()?
+    let options = VerifyOptions {
+        depth: if arguments.depth == 2 { CheckDepth::Content } else { CheckDepth::Presence },
+        snapshots: chosen(&opened, &arguments.snapshots)?,
+        trusted_keys: arguments.seal_key.clone(),
     };
-    let chosen: Vec<SnapshotId> = judged.iter().map(|one| one.snapshot.id).collect();
-    let depth = if arguments.depth == 2 { CheckDepth::Content } else { CheckDepth::Presence };
     let progress = invocation.screen.progress();
-    progress.event(Event::Started { part: "verify", bytes_expected: None });
-    let (told, expected) = (AtomicU64::new(0), AtomicU64::new(0));
-    let report =
-        opened.check(depth, (!arguments.snapshots.is_empty()).then_some(&chosen[..]), &|read, all| {
-            let known = expected.fetch_max(all, Ordering::Relaxed);
-            if all > known {
-                progress.event(Event::Expected { part: "verify", bytes: all - known });
-            }
-            let before = told.fetch_max(read, Ordering::Relaxed);
-            if read > before {
-                progress.event(Event::Advanced { part: "verify", bytes: read - before, items: 0 });
-            }
-        })?;
-    let seals: Vec<SealRow> = judged.iter().map(seal_row).collect();
-    let broken = seals.iter().filter(|row| row.outcome == "broken").count();
-    let sound = report.is_sound() && broken == 0;
-    progress.event(Event::Ended { part: "verify", ok: sound });
+    let report = verify::run(&opened, &options, &*progress)?;
     drop(progress);
-    let value = serde_json::json!({
-        "outcome": if sound { "sound" } else { "damaged" },
-        "depth": arguments.depth,
-        "snapshots": seals,
-        "check": report,
-    });
-    invocation.screen.result(&value, || text(arguments.depth, &report, &seals));
-    if sound {
-        return Ok(());
-    }
-    crate::output::complain(&format!(
-        "{}\nhint: Keep the vault as it is. Snapshots that are not named can be restored; make a new vault soon.",
-        CommandError::new(
+    invocation.screen.result(&report, || text(&report));
+    let (kind, message, hint) = match report.outcome {
+        VerifyOutcome::Sound => return Ok(()),
+        VerifyOutcome::Incomplete => (
+            Kind::Partial,
+            "all that is stored is sound, but not every snapshot is sealed as complete".to_owned(),
+            "The report names what is missing. Only complete snapshots are `latest`.",
+        ),
+        VerifyOutcome::Damaged => (
             Kind::Damage,
-            format!("{} damage(s) and {broken} broken seal(s) were found", report.damages_total)
-        )
-    ));
-    Err(CommandError::already_reported(Kind::Damage))
+            format!(
+                "{} of {} snapshot(s) cannot be given back as they were sealed",
+                report.snapshots.iter().filter(|row| !row.sound || row.verdict == Verdict::Broken).count(),
+                report.snapshots.len()
+            ),
+            "Keep the vault as it is: the other snapshots can be restored. Make a new vault, or copy it from a second place.",
+        ),
+    };
+    output::complain(&CommandError::new(kind, message).hint(hint).to_string());
+    Err(CommandError::already_reported(kind))
 }
 
-/// A snapshot's seal in the result.
-fn seal_row(judged: &Judged) -> SealRow {
-    SealRow {
-        snapshot: judged.snapshot.id.to_string(),
-        time: judged.snapshot.time.to_string(),
-        outcome: judged.verdict(),
-        problem: judged.seal.as_ref().err().map(ToString::to_string),
+/// The ids of the named snapshots; nothing when none is named.
+fn chosen(vault: &Vault, names: &[String]) -> CommandResult<Option<Vec<SnapshotId>>> {
+    if names.is_empty() {
+        return Ok(None);
     }
+    let ids = names.iter().map(|name| Ok(vault::find(vault, name)?.snapshot.id));
+    ids.collect::<CommandResult<Vec<SnapshotId>>>().map(Some)
 }
 
 /// The result for people.
-fn text(depth: u8, report: &CheckReport, seals: &[SealRow]) -> String {
-    let what = if depth == 2 { "every byte was read and authenticated" } else { "everything is present" };
+fn text(report: &VerifyReport) -> String {
     let mut text = String::new();
-    for row in seals.iter().filter(|row| row.outcome == "broken") {
-        let problem = row.problem.as_deref().unwrap_or_default();
-        text.push_str(&format!("snapshot {}: {problem}\n", row.snapshot.get(..8).unwrap_or_default()));
+    for row in &report.snapshots {
+        text.push_str(&snapshot_text(row));
     }
-    for damage in &report.damages {
+    for damage in &report.check.damages {
         text.push_str(&format!("damaged {}: {}\n", damage.file, damage.why));
-        for touched in &damage.touched {
-            let path = String::from_utf8_lossy(&touched.path);
-            text.push_str(&format!(
-                "  costs {} of snapshot {}\n",
-                if path.is_empty() { "all" } else { &path },
-                touched.snapshot.short()
-            ));
-        }
     }
-    if text.is_empty() {
-        text = format!("{what}, nothing is damaged\n");
-    }
+    let read = if report.depth == 2 { "every byte was read" } else { "everything was looked for" };
+    let verdict = match report.outcome {
+        VerifyOutcome::Sound => "all is there and sealed as complete",
+        VerifyOutcome::Incomplete => "all is there, but not everything is sealed as complete",
+        VerifyOutcome::Damaged => "DAMAGED",
+    };
     text.push_str(&format!(
-        "{} snapshots, {} folders, {} packs, {}\n",
-        human::count(report.snapshots),
-        human::count(report.trees),
-        human::count(report.packs),
-        human::bytes(report.bytes)
+        "{verdict}: {} snapshots, {} folders, {} packs, {}; {read}\n",
+        human::count(report.check.snapshots),
+        human::count(report.check.trees),
+        human::count(report.check.packs),
+        human::bytes(report.check.bytes)
     ));
+    text
+}
+
+/// What is to be said about one snapshot; nothing about a good one.
+fn snapshot_text(row: &SnapshotReport) -> String {
+    let mut text = String::new();
+    let id = row.snapshot.short();
+    let word = match row.verdict {
+        Verdict::Sealed => "sealed",
+        Verdict::Partial => "partial",
+        Verdict::Unsealed => "unsealed",
+        Verdict::Broken => "broken",
+    };
+    for line in &row.reasons {
+        text.push_str(&format!("snapshot {id} is {word}: {line}\n"));
+    }
+    for remark in &row.remarks {
+        text.push_str(&format!("snapshot {id}: {remark}\n"));
+    }
+    for repository in &row.damaged_repositories {
+        let name = repository.name.as_deref().unwrap_or(&repository.path);
+        text.push_str(&format!("snapshot {id} has lost {} file(s) of repository {name}\n", repository.files));
+    }
+    for path in &row.damaged {
+        text.push_str(&format!("snapshot {id} has lost {}: {}\n", path.path, path.why));
+    }
+    if row.more_damaged {
+        text.push_str(&format!("snapshot {id} has lost more than is listed\n"));
+    }
     text
 }

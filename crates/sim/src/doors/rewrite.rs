@@ -52,7 +52,7 @@ impl Rewrite {
 }
 
 fn continues_a_path(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte >= 0x80 || b"/._-}~".contains(&byte)
+    byte.is_ascii_alphanumeric() || byte >= 0x80 || b"/._}~".contains(&byte)
 }
 
 fn starts_with_path(text: &[u8], root: &[u8]) -> bool {
@@ -106,7 +106,7 @@ mod tests {
             ("/usr/local/share/enterprise/ghe-es-dump-json u", "/x/run/enterprise/ghe-es-dump-json u"),
             ("test -e /usr/local/bin/ghe-export-mssql", "test -e /x/run/shims/ghe-export-mssql"),
             ("cat <\"/tmp/lsndir/a\" >/tmp/b", "cat <\"/x/tmp/lsndir/a\" >/tmp/b"),
-            ("echo ${dir}/data", "echo ${dir}/data"),
+            ("echo ${dir}/data ${D:-/data/user}", "echo ${dir}/data ${D:-/x/disk/data/user}"),
         ];
         for (text, expected) in cases {
             assert_eq!(String::from_utf8(rewrite.apply(text.as_bytes())).unwrap(), expected);

@@ -54,6 +54,8 @@ pub struct Done {
     pub warnings: Vec<String>,
     /// Items that could not be restored.
     pub problems: Vec<Problem>,
+    /// Fingerprints of the host keys that the appliance shows from now on.
+    pub host_keys: Vec<String>,
 }
 
 impl Done {
@@ -71,6 +73,7 @@ impl Done {
         self.removed += other.removed;
         self.warnings.extend(other.warnings);
         self.problems.extend(other.problems);
+        self.host_keys.extend(other.host_keys);
     }
 }
 
@@ -89,6 +92,8 @@ pub struct ApplianceReport {
     pub warnings: Vec<String>,
     /// Items that could not be restored.
     pub problems: Vec<Problem>,
+    /// `SHA256:…` fingerprints of the host keys that the appliance shows from now on, when they were restored.
+    pub host_keys: Vec<String>,
     /// What the operator does next.
     pub next: Vec<String>,
 }

@@ -115,6 +115,7 @@ impl Walk<'_> {
         });
         self.report.warnings.extend(done.warnings);
         self.report.problems.extend(done.problems);
+        self.report.host_keys.extend(done.host_keys);
     }
 
     fn act(&mut self, step: Step) -> Result<Done, StepError> {
@@ -173,7 +174,8 @@ fn next(report: &ApplianceReport, plan: &RestorePlan, marked: bool) -> Vec<Strin
         return next;
     }
     if report.steps.iter().any(|s| s.step == Step::SshHostKeys && s.ok) {
-        next.push(format!("{} shows the source's host key from now on: trust it anew", plan.host));
+        let keys = report.host_keys.join(", ");
+        next.push(format!("{} shows the source's host keys from now on ({keys}): trust it anew", plan.host));
     }
     if plan.configured {
         next.push("check the appliance, then switch maintenance mode off".into());
@@ -191,6 +193,7 @@ fn empty(snapshot: &str, options: &ApplianceOptions) -> ApplianceReport {
         steps: Vec::new(),
         warnings: Vec::new(),
         problems: Vec::new(),
+        host_keys: Vec::new(),
         next: Vec::new(),
     }
 }

@@ -4,7 +4,7 @@
 //! elsewhere. A killed writer leaves packs without an index (found by prune) and index files without a snapshot (their
 //! blobs are used again by the next run), and nothing that is wrong.
 //!
-//! Memory: [`QUEUE_BYTES_MAX`] of waiting blobs, one open data pack, one open tree pack, and at most two packs on their
+//! Memory: [`QUEUE_BYTES_MAX`] of waiting blobs, one open data pack, one open tree pack, and one pack on its
 //! way to the store.
 
 mod budget;

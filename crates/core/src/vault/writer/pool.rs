@@ -9,7 +9,7 @@ use super::{
         store::Store,
     },
     QUEUE_BYTES_MAX, WriteStats,
-    budget::Budget,
+    budget::{Budget, Taken},
     pack::{OpenPack, target_size},
     sealer::Sealer,
 };
@@ -37,14 +37,20 @@ const INDEX_AGE_MAX: Duration = Duration::from_mins(2);
 const JOB_BYTES: usize = 256;
 /// Threads at most.
 const THREADS_MAX: usize = 8;
-/// Packs on their way to the store.
-const PACKS_UNDER_WAY_MAX: usize = 2;
+/// Packs of one kind or the other on their way to the store: while one is written the next is filled.
+const PACKS_UNDER_WAY_MAX: usize = 1;
 
 /// A blob to be stored.
 pub(super) struct Job {
     pub kind: BlobType,
     pub id: Id,
     pub data: Vec<u8>,
+}
+
+/// A blob in the queue, with the room that it takes there.
+struct Queued {
+    job: Job,
+    _room: Taken,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -71,8 +77,8 @@ struct Shared {
     open: [Mutex<OpenPack>; 2],
     unindexed: Mutex<Unindexed>,
     stats: Mutex<WriteStats>,
-    queue: Budget,
-    under_way: Budget,
+    queue: Arc<Budget>,
+    under_way: Arc<Budget>,
     failed: AtomicBool,
     failure: Mutex<Option<VaultError>>,
 }
@@ -80,7 +86,7 @@ struct Shared {
 /// See the module.
 pub(super) struct Pool {
     shared: Arc<Shared>,
-    sender: Option<Sender<Job>>,
+    sender: Option<Sender<Queued>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -132,8 +138,10 @@ impl Pool {
     pub(super) fn send(&self, job: Job) -> VaultResult<()> {
         self.check()?;
         let sender = self.sender.as_ref().ok_or(VaultError::Internal("the writer is closed"))?;
-        self.shared.queue.take(job.data.len() + JOB_BYTES);
-        sender.send(job).map_err(|_| VaultError::Internal("the writer's threads are gone"))
+        let room = self.shared.queue.take(job.data.len() + JOB_BYTES);
+        sender
+            .send(Queued { job, _room: room })
+            .map_err(|_| VaultError::Internal("the writer's threads are gone"))
     }
 
     pub(super) fn finish(mut self) -> VaultResult<WriteStats> {
@@ -180,17 +188,15 @@ impl Shared {
         locked(&self.failure).clone().unwrap_or(VaultError::Internal("the writer failed"))
     }
 
-    fn work(&self, jobs: &Receiver<Job>) {
+    fn work(&self, jobs: &Receiver<Queued>) {
+        let _alarm = PanicAlarm(self);
         let mut sealer = Sealer::new(self.level);
-        for job in jobs {
-            let cost = (job.data.len() + JOB_BYTES).min(self.queue.limit);
+        for queued in jobs {
             if !self.failed.load(Ordering::Acquire)
-                && let Err(error) = self.store_blob(&mut sealer, &job)
+                && let Err(error) = self.store_blob(&mut sealer, &queued.job)
             {
                 self.fail(error);
             }
-            drop(job);
-            self.queue.give(cost);
         }
     }
 
@@ -216,14 +222,13 @@ impl Shared {
             open.add(job.kind, job.id, stored_bytes, plain_length, self.targets[slot])?;
             open.is_full(self.targets[slot]).then(|| {
                 // waiting here, with the pack locked, is what bounds memory
-                self.under_way.take(1);
-                std::mem::take(&mut *open)
+                let room = self.under_way.take(1);
+                (std::mem::take(&mut *open), room)
             })
         };
-        if let Some(pack) = full {
-            let stored = self.store_pack(pack);
-            self.under_way.give(1);
-            stored?;
+        if let Some((pack, room)) = full {
+            self.store_pack(pack)?;
+            drop(room);
             self.write_index(false)?;
         }
         Ok(())
@@ -261,5 +266,16 @@ impl Shared {
         self.store.write(FileType::Index, &id, &[bytes])?;
         locked(&self.stats).index_files += 1;
         Ok(())
+    }
+}
+
+/// Makes the panic of one thread a failure of the writer at once, not only when the threads are joined.
+struct PanicAlarm<'a>(&'a Shared);
+
+impl Drop for PanicAlarm<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(VaultError::Internal("a writer thread panicked"));
+        }
     }
 }

@@ -140,3 +140,14 @@ fn trees_in_disorder_are_refused() {
     let refused = writer.put_tree(&Tree { nodes: nodes.to_vec() });
     assert!(matches!(refused, Err(VaultError::Invalid(_))));
 }
+
+#[test]
+fn a_panicking_thread_is_a_failure_and_no_standstill() {
+    let bench = bench();
+    bench.store.panics.store(true, Ordering::SeqCst);
+    let writer = bench.writer(&bench.reader());
+    let failed = (0..1_000_000).find_map(|seed| writer.put_data(random(seed, 5_000)).err());
+    assert!(matches!(failed, Some(VaultError::Internal(_))), "{failed:?}");
+    bench.store.panics.store(false, Ordering::SeqCst);
+    assert!(matches!(writer.finish(), Err(VaultError::Internal(_))));
+}
