@@ -1,1 +1,262 @@
-//! (under construction)
+//! The seal: what a backup promised and delivered, signed, inside the snapshot file itself.
+//!
+//! The manifest travels as text exactly as it was signed, so that nobody has to agree on a canonical form. It names the tree, and with it
+//! every byte of the snapshot, because the vault's ids are hashes of what they name.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use ed25519_dalek::{Signature, Signer, SigningKey, Verifier, VerifyingKey};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+/// What a backup is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Everything that was promised was delivered and stored.
+    Complete,
+    /// Something is missing or stale; the manifest names it.
+    Partial,
+    /// Nothing of it is usable.
+    Failed,
+}
+
+/// One dataset in a manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SealedDataset {
+    /// How it went.
+    pub outcome: Outcome,
+    /// Files or items that it has in this snapshot.
+    pub items: u64,
+    /// Bytes that it has in this snapshot, as the appliance counts them.
+    pub bytes: u64,
+    /// What went wrong, one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+}
+
+/// What was captured, from whom, and what came before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this form.
+    pub format: u32,
+    /// What the snapshot is worth.
+    pub outcome: Outcome,
+    /// Start of the run, RFC 3339.
+    pub started: String,
+    /// Duration of the run in seconds.
+    pub seconds: f64,
+    /// The appliance as it was named.
+    pub host: String,
+    /// Its UUID.
+    pub uuid: String,
+    /// Its release.
+    pub version: String,
+    /// Fingerprint of the host key that it showed.
+    pub host_key: String,
+    /// The root tree of the snapshot, hexadecimal.
+    pub tree: String,
+    /// How long Git maintenance was paused, in seconds.
+    pub gate_held_seconds: f64,
+    /// The datasets.
+    pub datasets: BTreeMap<String, SealedDataset>,
+    /// Hash of the seal of the complete snapshot before, hexadecimal; none for the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+    /// The program that made it.
+    pub program: String,
+}
+
+/// The form of the manifest that this release writes.
+pub const FORMAT: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Envelope {
+    ghevault: u32,
+    manifest: String,
+    key: String,
+    signature: String,
+}
+
+/// A manifest whose signature was checked.
+#[derive(Clone, Debug)]
+pub struct Seal {
+    /// What it says.
+    pub manifest: Manifest,
+    /// Hash of the signed text, hexadecimal; the next seal names it.
+    pub hash: String,
+    /// The public key that signed it, base64.
+    pub key: String,
+}
+
+/// Why a snapshot has no good seal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// There is none: not made by ghevault, or by a run that did not get so far.
+    #[error("the snapshot has no seal")]
+    Missing,
+    /// It cannot be read.
+    #[error("the seal cannot be read: {0}")]
+    Unreadable(String),
+    /// The signature does not fit the text.
+    #[error("the signature of the seal is wrong")]
+    BadSignature,
+    /// It belongs to another tree.
+    #[error("the seal is for tree {sealed}, the snapshot has tree {found}")]
+    OtherTree {
+        /// The tree that was sealed.
+        sealed: String,
+        /// The tree of the snapshot.
+        found: String,
+    },
+}
+
+/// The key that signs seals.
+pub struct SealKey(SigningKey);
+
+impl std::fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SealKey({})", self.public())
+    }
+}
+
+impl SealKey {
+    /// A new random key.
+    #[must_use]
+    pub fn generate() -> Self {
+        let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
+        Self(SigningKey::from_bytes(&bytes))
+    }
+
+    /// Reads a key from its text form.
+    ///
+    /// # Errors
+    /// It is not base64 of 32 bytes.
+    pub fn from_text(text: &str) -> Result<Self, SealError> {
+        let bad = || SealError::Unreadable("the seal key is not base64 of 32 bytes".into());
+        let bytes = Zeroizing::new(BASE64.decode(text.trim()).map_err(|_| bad())?);
+        let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(bytes.as_slice().try_into().map_err(|_| bad())?);
+        Ok(Self(SigningKey::from_bytes(&bytes)))
+    }
+
+    /// The key's text form, secret.
+    #[must_use]
+    pub fn to_text(&self) -> Zeroizing<String> {
+        Zeroizing::new(BASE64.encode(self.0.as_bytes()))
+    }
+
+    /// The public half, base64.
+    #[must_use]
+    pub fn public(&self) -> String {
+        BASE64.encode(self.0.verifying_key().as_bytes())
+    }
+
+    /// Signs a manifest; the result goes into the snapshot's description.
+    ///
+    /// # Errors
+    /// The manifest cannot be written as text.
+    pub fn seal(&self, manifest: &Manifest) -> Result<String, SealError> {
+        let unreadable = |source: serde_json::Error| SealError::Unreadable(source.to_string());
+        let text = serde_json::to_string(manifest).map_err(unreadable)?;
+        let signature = self.0.sign(text.as_bytes());
+        let envelope = Envelope {
+            ghevault: FORMAT,
+            manifest: text,
+            key: self.public(),
+            signature: BASE64.encode(signature.to_bytes()),
+        };
+        serde_json::to_string(&envelope).map_err(unreadable)
+    }
+}
+
+/// Reads and checks the seal of a snapshot from its description and its tree (hexadecimal).
+///
+/// # Errors
+/// There is none, or it is not what was signed for this tree.
+pub fn read(description: Option<&str>, tree: &str) -> Result<Seal, SealError> {
+    let text = description.ok_or(SealError::Missing)?;
+    if !text.trim_start().starts_with('{') {
+        return Err(SealError::Missing);
+    }
+    let unreadable = |what: &str| SealError::Unreadable(what.into());
+    let envelope: Envelope =
+        serde_json::from_str(text).map_err(|source| SealError::Unreadable(source.to_string()))?;
+    let key: [u8; 32] = BASE64
+        .decode(&envelope.key)
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| unreadable("bad public key"))?;
+    let signature: [u8; 64] = BASE64
+        .decode(&envelope.signature)
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| unreadable("bad signature"))?;
+    VerifyingKey::from_bytes(&key)
+        .map_err(|_| unreadable("bad public key"))?
+        .verify(envelope.manifest.as_bytes(), &Signature::from_bytes(&signature))
+        .map_err(|_| SealError::BadSignature)?;
+    let manifest: Manifest = serde_json::from_str(&envelope.manifest)
+        .map_err(|source| SealError::Unreadable(source.to_string()))?;
+    if manifest.tree != tree {
+        return Err(SealError::OtherTree { sealed: manifest.tree, found: tree.into() });
+    }
+    let hash = hex::encode(Sha256::digest(envelope.manifest.as_bytes()));
+    Ok(Seal { manifest, hash, key: envelope.key })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> Manifest {
+        Manifest {
+            format: FORMAT,
+            outcome: Outcome::Complete,
+            started: "2026-01-01T00:00:00Z".into(),
+            seconds: 1.5,
+            host: "ghe".into(),
+            uuid: "u".into(),
+            version: "3.11.0".into(),
+            host_key: "SHA256:x".into(),
+            tree: "aa".into(),
+            gate_held_seconds: 0.5,
+            datasets: BTreeMap::new(),
+            previous: None,
+            program: "ghevault".into(),
+        }
+    }
+
+    #[test]
+    fn a_seal_opens_with_what_was_sealed() {
+        let text = SealKey::generate().seal(&manifest()).unwrap();
+        assert_eq!(read(Some(&text), "aa").unwrap().manifest, manifest());
+    }
+
+    #[test]
+    fn one_changed_byte_breaks_the_seal() {
+        let text = SealKey::generate().seal(&manifest()).unwrap();
+        let forged = text.replace("complete", "cOmplete");
+        assert_ne!(text, forged);
+        assert_eq!(read(Some(&forged), "aa").unwrap_err(), SealError::BadSignature);
+    }
+
+    #[test]
+    fn a_seal_is_good_for_its_tree_only() {
+        let text = SealKey::generate().seal(&manifest()).unwrap();
+        assert!(matches!(read(Some(&text), "bb"), Err(SealError::OtherTree { .. })));
+    }
+
+    #[test]
+    fn a_snapshot_of_somebody_else_has_no_seal() {
+        assert_eq!(read(None, "aa").unwrap_err(), SealError::Missing);
+        assert_eq!(read(Some("my laptop"), "aa").unwrap_err(), SealError::Missing);
+    }
+
+    #[test]
+    fn the_key_survives_its_text_form() {
+        let key = SealKey::generate();
+        assert_eq!(SealKey::from_text(&key.to_text()).unwrap().public(), key.public());
+    }
+}

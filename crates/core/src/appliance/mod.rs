@@ -1,4 +1,14 @@
 //! Where data comes from: the admin shell of an appliance and what it offers.
 
 pub mod channel;
+pub mod facts;
+pub mod gate;
+pub mod hostkeys;
+pub mod lease;
+pub mod listing;
+pub mod openssh;
 pub mod quote;
+pub mod russh;
+pub mod secret_table;
+pub mod target;
+pub mod transport;

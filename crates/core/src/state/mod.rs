@@ -1,1 +1,183 @@
-//! (under construction)
+//! The small durable files of a backup host: the seal key, and the journal of an open gate.
+//!
+//! Every write is a temporary file, a sync and a rename, so that a killed process leaves the old or the new content, never half.
+
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{appliance::gate::GateMark, seal::SealKey};
+
+/// Why a file of the state folder could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The file system refused.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The content makes no sense.
+    #[error("`{}` is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// The state folder of a backup host.
+#[derive(Clone, Debug)]
+pub struct StateFolder {
+    root: PathBuf,
+}
+
+/// A gate that a run has closed and not yet opened, as written down before anything can go wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateRecord {
+    /// The appliance as it was named.
+    pub host: String,
+    /// Which file on the appliance.
+    pub mark: GateMark,
+    /// Process that holds it.
+    pub pid: u32,
+}
+
+impl StateFolder {
+    /// Uses `root`, which is made if it is missing (mode 0700).
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn open(root: &Path) -> Result<Self, StateError> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(|source| StateError::Io {
+            action: "create",
+            path: root.into(),
+            source,
+        })?;
+        Ok(Self { root: root.into() })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// The key that signs seals; made at its first use.
+    ///
+    /// # Errors
+    /// It cannot be read or written.
+    pub fn seal_key(&self) -> Result<SealKey, StateError> {
+        let path = self.root.join("seal.key");
+        if let Some(text) = self.read("seal.key")? {
+            return SealKey::from_text(&text)
+                .map_err(|source| StateError::Damaged { path, reason: source.to_string() });
+        }
+        let key = SealKey::generate();
+        self.write("seal.key", key.to_text().as_bytes())?;
+        Ok(key)
+    }
+
+    /// The gate that a run of this host has left open in the books.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    pub fn gate(&self) -> Result<Option<GateRecord>, StateError> {
+        let Some(text) = self.read("gate.json")? else { return Ok(None) };
+        serde_json::from_str(&text).map(Some).map_err(|source| StateError::Damaged {
+            path: self.root.join("gate.json"),
+            reason: source.to_string(),
+        })
+    }
+
+    /// Writes down that a gate is closed.
+    ///
+    /// # Errors
+    /// The record cannot be written.
+    pub fn record_gate(&self, record: &GateRecord) -> Result<(), StateError> {
+        let text = serde_json::to_string(record).map_err(|source| StateError::Damaged {
+            path: self.root.join("gate.json"),
+            reason: source.to_string(),
+        })?;
+        self.write("gate.json", text.as_bytes())
+    }
+
+    /// Forgets the gate: it is open again.
+    ///
+    /// # Errors
+    /// The record cannot be removed.
+    pub fn forget_gate(&self) -> Result<(), StateError> {
+        let path = self.root.join("gate.json");
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(StateError::Io { action: "remove", path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn read(&self, name: &str) -> Result<Option<String>, StateError> {
+        let path = self.root.join(name);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(StateError::Io { action: "read", path, source }),
+        }
+    }
+
+    fn write(&self, name: &str, content: &[u8]) -> Result<(), StateError> {
+        let path = self.root.join(name);
+        let fail = |source: io::Error| StateError::Io { action: "write", path: path.clone(), source };
+        let mut file = tempfile::NamedTempFile::new_in(&self.root).map_err(fail)?;
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o600)).map_err(fail)?;
+        file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(fail)?;
+        file.persist(&path).map_err(|error| fail(error.error))?;
+        fs::File::open(&self.root).and_then(|folder| folder.sync_all()).map_err(fail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seal_key_is_made_once_and_kept_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(&dir.path().join("a/b")).unwrap();
+        let key = state.seal_key().unwrap().public();
+        assert_eq!(state.seal_key().unwrap().public(), key);
+        let mode = fs::metadata(state.path().join("seal.key")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_gate_is_remembered_until_it_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(dir.path()).unwrap();
+        assert_eq!(state.gate().unwrap(), None);
+        let record = GateRecord { host: "h".into(), mark: GateMark { inode: 1, mtime: 2 }, pid: 3 };
+        state.record_gate(&record).unwrap();
+        assert_eq!(state.gate().unwrap(), Some(record));
+        state.forget_gate().unwrap();
+        state.forget_gate().unwrap();
+        assert_eq!(state.gate().unwrap(), None);
+    }
+
+    #[test]
+    fn a_damaged_record_is_an_error_with_its_path() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("gate.json"), "{").unwrap();
+        let text = StateFolder::open(dir.path()).unwrap().gate().unwrap_err().to_string();
+        assert!(text.contains("gate.json"), "{text}");
+    }
+}

@@ -1,0 +1,157 @@
+//! The arguments of one `ssh`.
+//!
+//! `ssh` takes the first value it is given for an option, so what must hold stands first, what sites may change stands
+//! after their own options, and no configuration file is read unless they name one.
+
+use std::{ffi::OsString, path::Path};
+
+use crate::appliance::{hostkeys::HostKey, transport::TransportSettings};
+
+/// What the local command writes to stderr just before the remote command starts.
+pub(super) const SESSION_MARK: &str = "ghevault: the session starts here";
+
+/// Options that hold whatever a site says.
+const FIRM: &[&str] = &[
+    // Older clients do not know these and must not fail for them.
+    "IgnoreUnknown=KnownHostsCommand,SessionType,StdinNull,ForkAfterAuthentication",
+    "KnownHostsCommand=none",
+    "SessionType=default",
+    "StdinNull=no",
+    "ForkAfterAuthentication=no",
+    "BatchMode=yes",
+    "StrictHostKeyChecking=yes",
+    "GlobalKnownHostsFile=/dev/null",
+    "CheckHostIP=no",
+    "UpdateHostKeys=no",
+    "VerifyHostKeyDNS=no",
+    "NoHostAuthenticationForLocalhost=no",
+    "ControlMaster=no",
+    "ControlPath=none",
+    "ForwardAgent=no",
+    "ForwardX11=no",
+    "ClearAllForwardings=yes",
+    "RequestTTY=no",
+    "PermitLocalCommand=yes",
+    // The messages that tell an exit status from a lost connection.
+    "LogLevel=DEBUG2",
+];
+
+/// Options that a site may have set otherwise.
+const USUAL: &[&str] = &[
+    "IdentitiesOnly=yes",
+    "IdentityAgent=none",
+    "PreferredAuthentications=publickey",
+    "ConnectionAttempts=1",
+    "Compression=no",
+    "Ciphers=^aes128-gcm@openssh.com,aes256-gcm@openssh.com",
+];
+
+/// All arguments, the script last.
+pub(super) fn arguments(
+    settings: &TransportSettings,
+    pins: &[HostKey],
+    key: &Path,
+    log: &Path,
+    script: &str,
+) -> Vec<OsString> {
+    let mut all: Vec<OsString> = Vec::new();
+    let mut option = |text: String| all.extend(["-o".into(), OsString::from(text)]);
+    for firm in FIRM {
+        option((*firm).to_owned());
+    }
+    option(format!("LocalCommand=echo '{SESSION_MARK}' >&2"));
+    option(format!("UserKnownHostsFile=\"{}\"", escaped(settings.pins.path())));
+    option(format!("HostKeyAlias={}", settings.target.known_hosts_name()));
+    let algorithms: Vec<_> =
+        pins.iter().flat_map(HostKey::algorithms).map(|algorithm| algorithm.to_string()).collect();
+    if !algorithms.is_empty() {
+        option(format!("HostKeyAlgorithms={}", algorithms.join(",")));
+    }
+    if !settings.ssh_options.iter().any(|option| option.starts_with("-F")) {
+        all.extend(["-F".into(), "none".into()]);
+    }
+    all.extend(["-E".into(), log.into(), "-i".into(), key.into()]);
+    all.extend(settings.ssh_options.iter().map(OsString::from));
+    let mut option = |text: String| all.extend(["-o".into(), OsString::from(text)]);
+    for usual in USUAL {
+        option((*usual).to_owned());
+    }
+    option(format!("ConnectTimeout={}", settings.connect_timeout.as_secs().max(1)));
+    option(format!("ServerAliveInterval={}", settings.keepalive_interval.as_secs().max(1)));
+    option(format!("ServerAliveCountMax={}", settings.keepalives_missed_max));
+    let target = &settings.target;
+    all.extend(["-l".into(), target.user().into(), "-p".into(), target.port().to_string().into()]);
+    all.extend(["--".into(), target.host().into(), script.into()]);
+    all
+}
+
+/// A path as the value of an option, where `%` starts a token and `"` ends the value.
+fn escaped(path: &Path) -> String {
+    path.to_string_lossy().replace('%', "%%").replace('"', "\\\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        appliance::{hostkeys::PinStore, target::Target},
+        keys::{Secret, SshKey},
+    };
+
+    const PIN: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK2pr+Bfus1hvPof4Wb/plZCzSbqadHH0u+/f4ODtKnE";
+    // A throw-away key in the form of RFC 8410, section 10.3.
+    const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
+        MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+
+    fn settings(options: &[&str]) -> TransportSettings {
+        let key = SshKey::parse(&Secret::new(KEY.into()), None).expect("a key");
+        let target = Target::parse("me@[::1]:2222").expect("a target");
+        let mut settings = TransportSettings::new(target, key, PinStore::below(Path::new("/st ate/50%")));
+        settings.ssh_options = options.iter().map(|&option| option.to_owned()).collect();
+        settings
+    }
+
+    fn lines(options: &[&str], pins: &[HostKey]) -> Vec<String> {
+        arguments(&settings(options), pins, Path::new("/proc/1/fd/3"), Path::new("/proc/1/fd/4"), "-x; echo")
+            .into_iter()
+            .map(|argument| argument.into_string().expect("text"))
+            .collect()
+    }
+
+    fn position(all: &[String], argument: &str) -> usize {
+        all.iter().position(|given| given == argument).unwrap_or_else(|| panic!("{argument} in {all:?}"))
+    }
+
+    #[test]
+    fn what_must_hold_stands_before_what_a_site_says() {
+        let all = lines(&["-o", "StrictHostKeyChecking=no", "-J", "bastion"], &[]);
+        let theirs = position(&all, "StrictHostKeyChecking=no");
+        for firm in ["StrictHostKeyChecking=yes", "UserKnownHostsFile=\"/st ate/50%%/known_hosts\""] {
+            assert!(position(&all, firm) < theirs);
+        }
+        assert!(position(&all, "ServerAliveInterval=10") > theirs);
+        assert!(position(&all, "HostKeyAlias=[::1]:2222") < theirs);
+    }
+
+    #[test]
+    fn no_configuration_is_read_unless_one_is_named() {
+        let all = lines(&[], &[]);
+        assert_eq!(all[position(&all, "-F") + 1], "none");
+        let all = lines(&["-F", "/etc/site"], &[]);
+        assert_eq!(all.iter().filter(|argument| *argument == "-F").count(), 1);
+    }
+
+    #[test]
+    fn host_keys_are_limited_to_the_pinned_kinds() {
+        let pin = HostKey::parse(PIN).expect("a key");
+        position(&lines(&[], &[pin]), "HostKeyAlgorithms=ssh-ed25519");
+        assert!(!lines(&[], &[]).iter().any(|argument| argument.starts_with("HostKeyAlgorithms")));
+    }
+
+    #[test]
+    fn host_and_script_are_never_options() {
+        let all = lines(&[], &[]);
+        assert_eq!(all[all.len() - 3..], ["--", "::1", "-x; echo"]);
+        assert!(!all.iter().any(|argument| argument.contains("PRIVATE")));
+    }
+}

@@ -1,0 +1,184 @@
+//! The transport over the OpenSSH client, one `ssh` for each command.
+//!
+//! For sites with bastions, certificates or a certified build. `ssh` alone would not do: it exits with 255 for a lost
+//! connection, for a signal and for a remote 255 alike, ends stdout silently when the connection breaks, and mixes the
+//! server's banner into stderr. So its own messages go to a pipe of ours ([`log`]), which tells these apart, and a local
+//! command marks where the remote stderr begins.
+
+mod arguments;
+mod log;
+mod memory_file;
+mod messages;
+mod process;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
+
+use self::{
+    log::{Phase, Refusal},
+    memory_file::MemoryFile,
+    process::Process,
+};
+use super::{
+    channel::{Channel, ChannelError, RemoteCommand, Running},
+    hostkeys::HostKey,
+    transport::{Bridge, Transport, TransportSettings, prepare},
+};
+
+/// Clients that connect at the same time; a server drops the eleventh by default.
+const HANDSHAKES_MAX: usize = 4;
+
+/// Commands on one appliance, each through an `ssh` of its own.
+pub struct OpenSshTransport {
+    bridge: Arc<Bridge>,
+    shared: Arc<Shared>,
+}
+
+/// What the commands of a transport have in common.
+struct Shared {
+    settings: TransportSettings,
+    key: MemoryFile,
+    handshakes: Semaphore,
+    shown: Mutex<Option<String>>,
+}
+
+impl OpenSshTransport {
+    /// A transport that connects with its first command. The key is put where only `ssh` finds it, never on a disk.
+    ///
+    /// # Errors
+    /// The key cannot be handed over, or no runtime could be started.
+    pub fn new(settings: TransportSettings) -> Result<Self, ChannelError> {
+        let bridge = Arc::new(Bridge::start(&settings.target.to_string())?);
+        let text = settings
+            .key
+            .openssh_text()
+            .map_err(|error| ChannelError::BadKey { reason: error.to_string() })?;
+        let key = MemoryFile::holding(text.as_bytes()).map_err(|error| ChannelError::BadKey {
+            reason: format!("it cannot be kept in a memory file: {error}"),
+        })?;
+        let shared =
+            Shared { settings, key, handshakes: Semaphore::new(HANDSHAKES_MAX), shown: Mutex::new(None) };
+        Ok(Self { bridge, shared: Arc::new(shared) })
+    }
+}
+
+impl Channel for OpenSshTransport {
+    fn start(&self, command: &RemoteCommand) -> Result<Box<dyn Running>, ChannelError> {
+        let (followed, following) = prepare(Arc::clone(&self.bridge), command);
+        let (shared, owned) = (Arc::clone(&self.shared), command.clone());
+        let started = Instant::now();
+        let start = async move {
+            let (remote, sink) = shared.session(&owned).await?.split();
+            tokio::spawn(async move { following.run(&owned, started, remote, sink).await });
+            Ok(())
+        };
+        let shut_down = || {
+            Err(ChannelError::Ended {
+                label: command.label.clone(),
+                reason: "the transport was shut down".to_owned(),
+            })
+        };
+        self.bridge.wait(start).unwrap_or_else(shut_down)?;
+        Ok(Box::new(followed))
+    }
+
+    fn host_key(&self) -> Option<String> {
+        self.shared.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Transport for OpenSshTransport {
+    fn target(&self) -> String {
+        self.shared.settings.target.to_string()
+    }
+}
+
+impl Shared {
+    /// An `ssh` in which `command` was started.
+    async fn session(&self, command: &RemoteCommand) -> Result<Process, ChannelError> {
+        let failed =
+            |reason: String| ChannelError::Connect { target: self.settings.target.to_string(), reason };
+        let _turn = self.handshakes.acquire().await.map_err(|error| failed(error.to_string()))?;
+        let pins = self.settings.pins.pins(&self.settings.target).map_err(|error| {
+            let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
+            failed(format!("{error}{cause}"))
+        })?;
+        let mut process = self.spawn(&pins, command, &failed)?;
+        // Once for the connection, once for the authentication.
+        let limit = self.settings.connect_timeout * 2;
+        match timeout(limit, process.started()).await {
+            Ok(true) => {}
+            Ok(false) => return Err(self.refused(&pins, process, command, &failed).await),
+            Err(_) => return Err(failed(format!("no SSH session within {limit:?}"))),
+        }
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = process.log().shown;
+        Ok(process)
+    }
+
+    fn spawn(
+        &self,
+        pins: &[HostKey],
+        command: &RemoteCommand,
+        failed: &(dyn Fn(String) -> ChannelError + Sync),
+    ) -> Result<Process, ChannelError> {
+        let key: PathBuf = self.key.path();
+        let arguments =
+            |log: &std::path::Path| arguments::arguments(&self.settings, pins, &key, log, &command.script);
+        Process::spawn(&self.settings.ssh_program, arguments)
+            .map_err(|error| failed(format!("cannot run `{}`: {error}", self.settings.ssh_program.display())))
+    }
+
+    /// Why an `ssh` ended before it started the command.
+    async fn refused(
+        &self,
+        pins: &[HostKey],
+        process: Process,
+        command: &RemoteCommand,
+        failed: &(dyn Fn(String) -> ChannelError + Sync),
+    ) -> ChannelError {
+        let (log, said) = process.autopsy().await;
+        let target = self.settings.target.to_string();
+        let reason = log.reason().or(said);
+        if log.phase >= Phase::Sent {
+            let reason = reason.unwrap_or_else(|| "ssh ended".to_owned());
+            return ChannelError::Ended { label: command.label.clone(), reason };
+        }
+        let shown = match log.refusal {
+            None => return failed(reason.unwrap_or_else(|| "ssh ended without a word".to_owned())),
+            Some(Refusal::ClientKey) => {
+                let (user, key) = (self.settings.target.user().to_owned(), self.settings.key.fingerprint());
+                return ChannelError::Authentication { target, user, key };
+            }
+            Some(Refusal::HostKey) => log.shown.unwrap_or_else(|| "an unknown key".to_owned()),
+            Some(Refusal::HostKeyKind { offer }) => {
+                let looked = self.look(command, failed).await;
+                looked.unwrap_or_else(|| format!("a key of another kind ({offer})"))
+            }
+        };
+        if pins.is_empty() {
+            return ChannelError::HostKeyUnknown { target, shown };
+        }
+        let pinned = pins.iter().map(HostKey::fingerprint).collect::<Vec<_>>().join(", ");
+        ChannelError::HostKeyChanged { target, pinned, shown }
+    }
+
+    /// The fingerprint of whatever key the host shows when any kind is welcome.
+    ///
+    /// Nothing gets trusted: without a matching pin `ssh` refuses to go on, and the command stays unsent.
+    async fn look(
+        &self,
+        command: &RemoteCommand,
+        failed: &(dyn Fn(String) -> ChannelError + Sync),
+    ) -> Option<String> {
+        let mut process = self.spawn(&[], command, failed).ok()?;
+        let _ = timeout(self.settings.connect_timeout, process.started()).await;
+        process.log().shown
+    }
+}

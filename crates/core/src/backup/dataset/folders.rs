@@ -1,0 +1,104 @@
+//! Pages, storage, custom hooks and search indices: whole folders, one listing each (contract §2.10, §2.12-2.14).
+
+use std::{collections::BTreeMap, sync::atomic::Ordering};
+
+use crate::{
+    appliance::{listing::FORMAT, quote::quote},
+    backup::{
+        context::{CaptureError, Captured, Context},
+        files::{
+            capture::{Fortune, Tally, lossy},
+            survey::{Survey, Surveyed},
+        },
+        unit::unit_of,
+    },
+};
+
+/// What `find` is told beside the folder, so that it leaves out what is no part of the dataset.
+fn expression(folder: &str) -> &'static str {
+    match folder {
+        // Unpacked environments are made again from their tarballs (contract §2.14).
+        "git-hooks" => {
+            r"-regextype posix-extended \( -regex 'git-hooks/environments/[^/]+' ! -name tarballs -o -regex 'git-hooks/[^/]+' ! -name environments ! -name repos \) -prune -o"
+        }
+        _ => "",
+    }
+}
+
+/// Captures one folder of the data root.
+///
+/// # Errors
+/// The connection or the vault fails as a whole.
+pub fn capture(ctx: &Context<'_>, folder: &str) -> Result<Captured, CaptureError> {
+    let mut captured = Captured::default();
+    if !ctx.facts.folders.iter().any(|there| there == folder) {
+        return Ok(captured);
+    }
+    let tally = Tally::default();
+    let root = quote(&ctx.settings.data_root);
+    let find = |roots: &str| {
+        format!("cd {root} && sudo {roots} {} -printf '{FORMAT}' | gzip -1", expression(folder))
+    };
+    let survey =
+        ctx.list(&format!("list {folder}"), &find(&format!("find {}", quote(folder))), &[], &tally)?;
+    let relist = |units: &[Vec<u8>]| {
+        let script = format!(
+            "cd {root} && sudo xargs -0 -r sh -c 'exec find \"$@\" -printf \"{FORMAT}\"' sh | gzip -1"
+        );
+        ctx.list(&format!("list parts of {folder} again"), &script, units, &tally)
+    };
+    finish(ctx, folder, survey, &relist, &tally, &mut captured)?;
+    captured.bytes_read = tally.bytes_read.load(Ordering::Relaxed);
+    captured.files_changed = tally.files.load(Ordering::Relaxed);
+    Ok(captured)
+}
+
+/// Takes the changed units of a survey whose units are all closed ones or spine.
+fn finish(
+    ctx: &Context<'_>,
+    folder: &str,
+    mut survey: Survey,
+    relist: &crate::backup::files::capture::Relist<'_>,
+    tally: &Tally,
+    captured: &mut Captured,
+) -> Result<(), CaptureError> {
+    captured.items = survey.files;
+    captured.bytes = survey.bytes;
+    ctx.take_spine(folder, &survey, captured, tally)?;
+    let units = std::mem::take(&mut survey.units);
+    let prefix = [folder.as_bytes(), b"/"].concat();
+    for path in ctx.known.keys().filter(|path| path.starts_with(&prefix) || *path == folder.as_bytes()) {
+        if !units.contains_key(path) && !unit_of(path, true).spine {
+            captured.remove.insert(path.clone());
+        }
+    }
+    let mut changed: BTreeMap<Vec<u8>, Surveyed> = BTreeMap::new();
+    for (path, unit) in units {
+        if unit.changed() && !unit_of(&path, true).spine {
+            changed.insert(path, unit);
+        } else {
+            captured.units.push((path, unit.digest));
+        }
+    }
+    for (path, fortune) in ctx.take(folder, changed, relist, tally)? {
+        match fortune {
+            Fortune::Taken(taken) => {
+                captured.warnings.extend(taken.warnings);
+                let node = ctx.finish_folder(taken.root, taken.children)?;
+                captured.units.push((path.clone(), taken.digest));
+                captured.replace.insert(path, node);
+            }
+            Fortune::Same(digest) => captured.units.push((path, digest)),
+            Fortune::Gone => {
+                captured.remove.insert(path);
+            }
+            Fortune::Failed(why) => {
+                if let Some(known) = ctx.known.get(&path) {
+                    captured.units.push((path.clone(), *known));
+                }
+                captured.problems.push(format!("`{}` is stale or missing: {why}", lossy(&path)));
+            }
+        }
+    }
+    Ok(())
+}

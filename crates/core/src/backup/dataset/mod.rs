@@ -1,0 +1,9 @@
+//! One file per dataset: what it asks of the appliance, what it promises, how it streams.
+
+pub mod audit_log;
+pub mod folders;
+pub mod mysql;
+pub mod redis;
+pub mod repositories;
+pub mod secrets;
+pub mod small;

@@ -1,0 +1,51 @@
+//! What a backup run tells about itself when it has ended.
+
+use serde::Serialize;
+
+use crate::seal::Outcome;
+
+/// One dataset of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct DatasetReport {
+    /// Its name.
+    pub name: String,
+    /// How it went.
+    pub outcome: Outcome,
+    /// Files or items that it has in the snapshot.
+    pub items: u64,
+    /// Bytes that it has in the snapshot.
+    pub bytes: u64,
+    /// Bytes read from the appliance for it in this run.
+    pub bytes_read: u64,
+    /// Files that were new or different.
+    pub files_changed: u64,
+    /// Time from its start to its end, in seconds.
+    pub seconds: f64,
+    /// What went wrong; empty for a complete dataset.
+    pub problems: Vec<String>,
+}
+
+/// A whole run.
+#[derive(Clone, Debug, Serialize)]
+pub struct BackupReport {
+    /// Id of the snapshot, hexadecimal.
+    pub snapshot: String,
+    /// What it is worth.
+    pub outcome: Outcome,
+    /// The datasets.
+    pub datasets: Vec<DatasetReport>,
+    /// Bytes read from the appliance.
+    pub bytes_read: u64,
+    /// Bytes added to the vault, as stored.
+    pub bytes_added: u64,
+    /// Files that were new or different.
+    pub files_changed: u64,
+    /// How long Git maintenance was paused, in seconds.
+    pub gate_held_seconds: f64,
+    /// Snapshot that this one builds on, hexadecimal.
+    pub parent: Option<String>,
+    /// Duration in seconds.
+    pub seconds: f64,
+    /// Things to know that do not make the snapshot partial.
+    pub warnings: Vec<String>,
+}

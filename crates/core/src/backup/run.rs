@@ -1,0 +1,227 @@
+//! The storyline of a backup: probe, find the parent, capture beside each other, join, tally, seal.
+
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+
+use super::{
+    context::{CaptureError, Captured, Context},
+    dataset,
+    files::{entry_node::Owners, survey::Known},
+    gated::gated,
+    guard::{guard, heal_gate, same_appliance},
+    join::{Finished, read_pages},
+    pages,
+    report::BackupReport,
+    settings::{BackupSettings, DATASETS},
+};
+use crate::{
+    appliance::{channel::Channel, facts, gate::GateError},
+    progress::{Event, Progress},
+    seal::{self, Outcome, Seal, SealError},
+    state::{StateError, StateFolder},
+    vault::{Snapshot, SnapshotId, TreeId, Vault, VaultError, tree_hex},
+};
+
+/// How long a dead backup blocks the vault for the next one, at most.
+const LEASE: Duration = Duration::from_mins(2);
+
+/// What a backup works with.
+pub struct BackupInputs<'a> {
+    /// The appliance.
+    pub channel: &'a dyn Channel,
+    /// Where to.
+    pub vault: &'a Vault,
+    /// How.
+    pub settings: &'a BackupSettings,
+    /// The state folder of this host.
+    pub state: &'a StateFolder,
+    /// Whom to tell.
+    pub progress: &'a dyn Progress,
+}
+
+/// Why there is no snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The appliance cannot be reached or is none.
+    #[error(transparent)]
+    Facts(#[from] facts::FactsError),
+    /// A guard refused.
+    #[error("{reason}")]
+    Refused {
+        /// Which, and what allows it.
+        reason: String,
+    },
+    /// The gate could not be had.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// The vault failed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// A dataset met something that ends the run.
+    #[error("dataset `{dataset}` ended the run: {source}")]
+    Dataset {
+        /// The dataset.
+        dataset: String,
+        /// The cause.
+        source: CaptureError,
+    },
+    /// Not a single dataset could be captured.
+    #[error("nothing could be captured: {first}")]
+    Nothing {
+        /// The first problem.
+        first: String,
+    },
+    /// The user ended the run.
+    #[error("the backup was cancelled")]
+    Cancelled,
+    /// The state folder failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The seal could not be made.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
+/// One dataset's result with its time.
+pub(super) struct Done {
+    pub(super) name: &'static str,
+    pub(super) seconds: f64,
+    pub(super) result: Result<Captured, CaptureError>,
+}
+
+/// The snapshot that the new one builds on.
+struct Parent {
+    id: SnapshotId,
+    tree: TreeId,
+}
+
+/// Runs a backup to its sealed snapshot.
+///
+/// # Errors
+/// There is no snapshot then, and no earlier one was touched.
+pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
+    let started = Timestamp::now();
+    let clock = Instant::now();
+    let settings = inputs.settings;
+    let lease = inputs.vault.lock_for_writing("backup", LEASE)?;
+    let facts = facts::probe(inputs.channel, &settings.data_root, &settings.host)?;
+    let mut warnings = guard(&facts, settings)?;
+    heal_gate(inputs, &mut warnings)?;
+    let list = inputs.vault.snapshots()?;
+    for (id, why) in &list.damaged {
+        warnings.push(format!("snapshot {id} is damaged: {why}"));
+    }
+    let sealed: Vec<(&Snapshot, Seal)> = list
+        .snapshots
+        .iter()
+        .filter_map(|snapshot| {
+            Some((snapshot, seal::read(snapshot.description.as_deref(), &tree_hex(&snapshot.tree)).ok()?))
+        })
+        .collect();
+    same_appliance(&sealed, &facts, inputs.channel, settings, &mut warnings)?;
+    let parent = sealed.last().map(|(snapshot, _)| Parent { id: snapshot.id, tree: snapshot.tree });
+    let previous = sealed
+        .iter()
+        .rev()
+        .find(|(_, seal)| seal.manifest.outcome == Outcome::Complete)
+        .map(|(_, seal)| seal.hash.clone());
+
+    let reader = inputs.vault.index()?;
+    let writer = inputs.vault.writer(&reader, &lease)?;
+    let known = parent
+        .as_ref()
+        .map_or_else(|| Ok(Known::new()), |parent| read_pages(&reader, parent.tree, pages::UNITS))?;
+    let owners = Owners::parse(&facts.passwd, &facts.group);
+    let ctx = Context {
+        channel: inputs.channel,
+        facts: &facts,
+        settings,
+        parent: parent.as_ref().map(|parent| parent.tree),
+        known: &known,
+        reader: &reader,
+        writer: &writer,
+        progress: inputs.progress,
+        owners: &owners,
+        started,
+    };
+    let (done, held) = capture_all(&ctx, inputs, &mut warnings)?;
+    if settings.cancel.is_cancelled() {
+        return Err(BackupError::Cancelled);
+    }
+    let run = Finished { inputs, ctx: &ctx, facts: &facts, done, held, warnings, clock };
+    let joined = run.join()?;
+    joined.commit(writer, &lease, parent.as_ref().map(|parent| parent.id), previous)
+}
+
+/// Runs the datasets beside each other: those that need the gate inside it, the others meanwhile.
+fn capture_all(
+    ctx: &Context<'_>,
+    inputs: &BackupInputs<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<(Vec<Done>, f64), BackupError> {
+    let done = Mutex::new(Vec::new());
+    let one = |name: &'static str| {
+        if !ctx.settings.wants(name) {
+            return;
+        }
+        ctx.progress.event(Event::Started { part: name, bytes_expected: None });
+        let clock = Instant::now();
+        let mut result = ctx.check_cancelled().and_then(|()| capture_one(ctx, name));
+        if let Err(first) = &result
+            && !first.ends_run()
+        {
+            // Once more: a lost connection or a passing fault should not cost a snapshot.
+            ctx.progress.event(Event::Warning { text: &format!("{name} is tried again: {first}") });
+            result = ctx.check_cancelled().and_then(|()| capture_one(ctx, name));
+        }
+        let ok = result.as_ref().is_ok_and(|captured| captured.problems.is_empty());
+        ctx.progress.event(Event::Ended { part: name, ok });
+        let row = Done { name, seconds: clock.elapsed().as_secs_f64(), result };
+        if row.result.as_ref().is_err_and(CaptureError::ends_run) {
+            // The others end at their next step; what they have is of no use.
+            ctx.settings.cancel.cancel();
+        }
+        if let Ok(mut rows) = done.lock() {
+            rows.push(row);
+        }
+    };
+    let held = std::thread::scope(|scope| {
+        scope.spawn(|| ["secrets", "settings", "authorized-keys", "ssh-host-keys", "audit-log"].map(&one));
+        scope.spawn(|| ["mysql", "redis"].map(&one));
+        scope.spawn(|| ["pages", "git-hooks", "elasticsearch"].map(&one));
+        gated(ctx, inputs, &one, warnings)
+    })?;
+    let mut rows = done.into_inner().unwrap_or_default();
+    rows.sort_by_key(|row: &Done| DATASETS.iter().position(|name| *name == row.name));
+    // The cause, not those that were cancelled because of it.
+    if let Some(at) = rows.iter().position(
+        |row| matches!(&row.result, Err(source) if source.ends_run() && !matches!(source, CaptureError::Cancelled)),
+    ) {
+        let Done { name, result, .. } = rows.swap_remove(at);
+        if let Err(source) = result {
+            return Err(match source {
+                CaptureError::Vault(source) => BackupError::Vault(source),
+                source => BackupError::Dataset { dataset: name.into(), source },
+            });
+        }
+    }
+    Ok((rows, held))
+}
+
+fn capture_one(ctx: &Context<'_>, name: &str) -> Result<Captured, CaptureError> {
+    match name {
+        "secrets" => dataset::secrets::capture(ctx),
+        "settings" => dataset::small::settings(ctx),
+        "authorized-keys" => dataset::small::authorized_keys(ctx),
+        "ssh-host-keys" => dataset::small::ssh_host_keys(ctx),
+        "mysql" => dataset::mysql::capture(ctx),
+        "redis" => dataset::redis::capture(ctx),
+        "audit-log" => dataset::audit_log::capture(ctx),
+        "repositories" => dataset::repositories::capture(ctx),
+        folder => dataset::folders::capture(ctx, folder),
+    }
+}

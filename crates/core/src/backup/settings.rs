@@ -1,0 +1,112 @@
+//! What a backup run is told to do.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+/// A flag that ends a run early and cleanly; shared with whoever may want to set it.
+#[derive(Clone, Debug, Default)]
+pub struct CancelToken(Arc<AtomicBool>);
+
+impl CancelToken {
+    /// A token that is not set.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ends the run at its next step.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the run is to end.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// The datasets of a standalone appliance, in the order of reports (contract §2.2).
+pub const DATASETS: &[&str] = &[
+    "secrets",
+    "settings",
+    "authorized-keys",
+    "ssh-host-keys",
+    "mysql",
+    "redis",
+    "audit-log",
+    "repositories",
+    "pages",
+    "storage",
+    "git-hooks",
+    "elasticsearch",
+];
+
+/// Settings of a backup run.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a permission of its own that the user gives by name"
+)]
+pub struct BackupSettings {
+    /// The appliance as the user named it; goes into manifests and reports.
+    pub host: String,
+    /// Folder of the appliance's data (contract §1.8), `/data/user`.
+    pub data_root: String,
+    /// Place of the licence; the newer place below the data folder is tried next (contract §11.1).
+    pub license: String,
+    /// Words in front of remote commands, e.g. `nice -n 19 ionice -c 3` (contract §1.3).
+    pub nice: String,
+    /// Datasets that are left out by the user's wish.
+    pub skip: BTreeSet<String>,
+    /// Believe no digest and no file time: read everything again.
+    pub full: bool,
+    /// Back up a replica, with a warning (contract §6.1).
+    pub allow_replica: bool,
+    /// Accept that the appliance is another one than that of the vault's last snapshot.
+    pub allow_other_appliance: bool,
+    /// Accept an empty list of routes (contract §2.11).
+    pub allow_no_repositories: bool,
+    /// Seconds granted to running Git maintenance to end (contract §3.2).
+    pub drain_s: u64,
+    /// How long to wait for another client's gate.
+    pub gate_wait: Duration,
+    /// Longest silence of the appliance while it exports or reads.
+    pub idle: Duration,
+    /// Ends the run early.
+    pub cancel: CancelToken,
+}
+
+impl BackupSettings {
+    /// The defaults for `host`.
+    #[must_use]
+    pub fn new(host: impl Into<String>) -> Self {
+        Self {
+            host: host.into(),
+            data_root: "/data/user".into(),
+            license: "/data/enterprise/enterprise.ghl".into(),
+            nice: "nice -n 19 ionice -c 3".into(),
+            skip: BTreeSet::new(),
+            full: false,
+            allow_replica: false,
+            allow_other_appliance: false,
+            allow_no_repositories: false,
+            drain_s: 600,
+            gate_wait: Duration::from_mins(5),
+            idle: Duration::from_mins(10),
+            cancel: CancelToken::new(),
+        }
+    }
+
+    /// Whether a dataset is wanted.
+    #[must_use]
+    pub fn wants(&self, dataset: &str) -> bool {
+        !self.skip.contains(dataset)
+    }
+}

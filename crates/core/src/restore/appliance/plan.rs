@@ -1,0 +1,443 @@
+//! The ordered steps of a restore to a standalone appliance (contract §5.4). Pure; `--dry-run` prints it.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{
+    content::{DumpKind, SnapshotContent},
+    options::{ApplianceOptions, Dataset},
+};
+use crate::appliance::facts::Facts;
+
+/// How the MySQL dump is imported (contract §5.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Importer {
+    /// `ghe-import-mysql-mysqldump`.
+    Logical,
+    /// `ghe-import-mysql`.
+    Legacy,
+    /// `ghe-import-mysql-xtrabackup`, after one decompression if `wrapped`.
+    Binary {
+        /// The client that took the dump compressed it once more.
+        wrapped: bool,
+    },
+}
+
+/// One step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "`Step::words` says what each step does")]
+pub enum Step {
+    ClientStamp,
+    StopSchedules,
+    Secrets,
+    License,
+    Settings,
+    Saml,
+    CaCertificates,
+    EnsureServices,
+    Uuid,
+    Mysql(Importer),
+    Minio,
+    MigrationSentinel,
+    Redis,
+    Repositories,
+    Gists,
+    Pages,
+    AuthorizedKeys,
+    Storage,
+    GitHooks,
+    Elasticsearch,
+    AuditLog,
+    HoldConnect,
+    NomadCleanup,
+    ConfigApply,
+    ClearConnect,
+    StaleNodes,
+    Complete,
+    SshHostKeys,
+}
+
+impl Step {
+    /// The step in a few words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::ClientStamp => "stamp the client's version",
+            Self::StopSchedules => "mark as restoring; stop cron and github-timerd",
+            Self::Secrets => "set secrets",
+            Self::License => "import the licence",
+            Self::Settings => "import settings",
+            Self::Saml => "unpack SAML keys",
+            Self::CaCertificates => "import certificate authorities",
+            Self::EnsureServices => "start MySQL and Elasticsearch",
+            Self::Uuid => "set the appliance's identity; reset consul",
+            Self::Mysql(Importer::Logical) => "import MySQL (logical dump of an external database)",
+            Self::Mysql(Importer::Legacy) => "import MySQL (logical dump)",
+            Self::Mysql(Importer::Binary { .. }) => "import MySQL (binary dump)",
+            Self::Minio => "send MinIO's files",
+            Self::MigrationSentinel => "mark the audit log as migrated",
+            Self::Redis => "import Redis",
+            Self::Repositories => "send repository networks; Git maintenance is paused",
+            Self::Gists => "send gists",
+            Self::Pages => "send Pages sites",
+            Self::AuthorizedKeys => "import administrators' SSH keys",
+            Self::Storage => "send storage objects",
+            Self::GitHooks => "send and unpack git hooks",
+            Self::Elasticsearch => "send search indices",
+            Self::AuditLog => "load the audit log",
+            Self::HoldConnect => "hold GitHub Connect's jobs",
+            Self::NomadCleanup => "clean up nomad",
+            Self::ConfigApply => "apply the configuration",
+            Self::ClearConnect => "clear GitHub Connect's settings",
+            Self::StaleNodes => "remove nodes of the source from the registry",
+            Self::Complete => "mark as complete; start cron",
+            Self::SshHostKeys => "import SSH host keys (the host key changes)",
+        }
+    }
+
+    /// A dataset beside others: when it fails, the others still run.
+    #[must_use]
+    pub fn is_beside_others(self) -> bool {
+        matches!(
+            self,
+            Self::Redis
+                | Self::Repositories
+                | Self::Gists
+                | Self::Pages
+                | Self::AuthorizedKeys
+                | Self::Storage
+                | Self::GitHooks
+                | Self::Elasticsearch
+                | Self::AuditLog
+        )
+    }
+
+    /// The name in progress events.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ClientStamp => "client-stamp",
+            Self::StopSchedules => "stop-schedules",
+            Self::Secrets => "secrets",
+            Self::License => "license",
+            Self::Settings => "settings",
+            Self::Saml => "saml",
+            Self::CaCertificates => "ca-certificates",
+            Self::EnsureServices => "ensure-services",
+            Self::Uuid => "uuid",
+            Self::Mysql(_) => "mysql",
+            Self::Minio => "minio",
+            Self::MigrationSentinel => "migration-sentinel",
+            Self::Redis => "redis",
+            Self::Repositories => "repositories",
+            Self::Gists => "gists",
+            Self::Pages => "pages",
+            Self::AuthorizedKeys => "authorized-keys",
+            Self::Storage => "storage",
+            Self::GitHooks => "git-hooks",
+            Self::Elasticsearch => "elasticsearch",
+            Self::AuditLog => "audit-log",
+            Self::HoldConnect => "hold-connect",
+            Self::NomadCleanup => "nomad-cleanup",
+            Self::ConfigApply => "config-apply",
+            Self::ClearConnect => "clear-connect",
+            Self::StaleNodes => "stale-nodes",
+            Self::Complete => "complete",
+            Self::SshHostKeys => "ssh-host-keys",
+        }
+    }
+}
+
+/// A step with what it moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PlannedStep {
+    /// The step.
+    pub step: Step,
+    /// Bytes of content at most; less is sent when a part is on the appliance already.
+    pub bytes: u64,
+    /// Files or items at most.
+    pub items: u64,
+}
+
+/// What will be done to the appliance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RestorePlan {
+    /// The target as the user named it.
+    pub host: String,
+    /// Whether the target has been configured.
+    pub configured: bool,
+    /// Whether settings are restored.
+    pub settings: bool,
+    /// The steps, in order.
+    pub steps: Vec<PlannedStep>,
+    /// Datasets that were asked for and are not in the snapshot.
+    pub absent: Vec<&'static str>,
+}
+
+impl fmt::Display for RestorePlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.configured { "configured" } else { "unconfigured" };
+        writeln!(f, "restore to {} ({state} standalone appliance)", self.host)?;
+        for (number, planned) in self.steps.iter().enumerate() {
+            write!(f, "{:3}. {}", number + 1, planned.step.words())?;
+            if planned.bytes > 0 {
+                write!(f, " ({} items, {} bytes)", planned.items, planned.bytes)?;
+            }
+            writeln!(f)?;
+        }
+        if !self.absent.is_empty() {
+            writeln!(f, "not in the snapshot: {}", self.absent.join(", "))?;
+        }
+        if !self.configured {
+            writeln!(f, "then review and save https://{}/setup/settings", self.host)?;
+        }
+        Ok(())
+    }
+}
+
+/// Plans a restore that the guard has accepted.
+#[must_use]
+pub fn plan(target: &Facts, content: &SnapshotContent, options: &ApplianceOptions) -> RestorePlan {
+    let settings = options.settings || !target.configured;
+    let mut planning = Planning { content, options, steps: Vec::new(), absent: Vec::new() };
+    planning.frame(Step::ClientStamp);
+    planning.frame(Step::StopSchedules);
+    if options.wants(Dataset::Secrets) && !content.secrets.is_empty() {
+        let bytes = content.secrets.iter().map(|s| content.amount(s.file).bytes).sum();
+        planning.push(Step::Secrets, bytes, content.secrets.len() as u64);
+    }
+    if settings && options.wants(Dataset::Settings) {
+        planning.file(Step::License, "enterprise.ghl");
+        planning.file(Step::Settings, "settings.json");
+        planning.file(Step::Saml, "saml-keys.tar");
+        planning.file(Step::CaCertificates, "ssl-ca-certificates.tar");
+    }
+    planning.frame(Step::EnsureServices);
+    if options.wants(Dataset::Uuid) && content.uuid.is_some() {
+        planning.file(Step::Uuid, "uuid");
+    }
+    planning.mysql(target);
+    if content.has("minio") && target.flag("app.minio.enabled") && options.only.is_empty() {
+        planning.directory(Step::Minio, "minio");
+    }
+    if content.has("es-scan-complete") && options.wants(Dataset::AuditLog) {
+        planning.frame(Step::MigrationSentinel);
+    }
+    planning.datasets();
+    if !settings {
+        planning.frame(Step::HoldConnect);
+    }
+    if target.configured {
+        planning.frame(Step::NomadCleanup);
+        planning.frame(Step::ConfigApply);
+    }
+    if !settings {
+        planning.frame(Step::ClearConnect);
+    }
+    if target.configured && content.uuid.is_some() && options.wants(Dataset::Uuid) {
+        planning.frame(Step::StaleNodes);
+    }
+    planning.frame(Step::Complete);
+    if options.wants(Dataset::SshHostKeys) {
+        planning.file(Step::SshHostKeys, "ssh-host-keys.tar");
+    }
+    let Planning { steps, absent, .. } = planning;
+    RestorePlan { host: options.host.clone(), configured: target.configured, settings, steps, absent }
+}
+
+struct Planning<'a> {
+    content: &'a SnapshotContent,
+    options: &'a ApplianceOptions,
+    steps: Vec<PlannedStep>,
+    absent: Vec<&'static str>,
+}
+
+impl Planning<'_> {
+    fn push(&mut self, step: Step, bytes: u64, items: u64) {
+        self.steps.push(PlannedStep { step, bytes, items });
+    }
+
+    fn frame(&mut self, step: Step) {
+        self.push(step, 0, 0);
+    }
+
+    /// A step for a file of the root, if the snapshot has it; what every appliance has is missed when it has not.
+    fn file(&mut self, step: Step, name: &'static str) {
+        if self.content.has(name) {
+            self.push(step, self.content.amount(name).bytes, 1);
+        } else if !matches!(step, Step::Saml | Step::CaCertificates) {
+            self.absent.push(name);
+        }
+    }
+
+    fn directory(&mut self, step: Step, name: &str) {
+        let amount = self.content.amount(name);
+        self.push(step, amount.bytes, amount.files);
+    }
+
+    fn mysql(&mut self, target: &Facts) {
+        if !self.options.wants(Dataset::Mysql) {
+            return;
+        }
+        let Some(dump) = &self.content.dump else {
+            self.absent.push("mysql.sql");
+            return;
+        };
+        let importer = match dump.kind {
+            DumpKind::Binary { wrapped } => Importer::Binary { wrapped },
+            DumpKind::LogicalExternal => Importer::Logical,
+            DumpKind::Logical if target.flag("mysql.backup.binary") => Importer::Logical,
+            DumpKind::Logical => Importer::Legacy,
+        };
+        self.push(Step::Mysql(importer), dump.bytes, 1);
+    }
+
+    fn datasets(&mut self) {
+        let options = self.options;
+        if options.wants(Dataset::Redis) {
+            self.file(Step::Redis, "redis.rdb");
+        }
+        for (dataset, step, name) in [
+            (Dataset::Repositories, Step::Repositories, "repositories"),
+            (Dataset::Gists, Step::Gists, "repositories"),
+            (Dataset::Pages, Step::Pages, "pages"),
+        ] {
+            self.dataset(dataset, step, name);
+        }
+        if options.wants(Dataset::AuthorizedKeys) {
+            self.file(Step::AuthorizedKeys, "authorized-keys.json");
+        }
+        for (dataset, step, name) in [
+            (Dataset::Storage, Step::Storage, "storage"),
+            (Dataset::GitHooks, Step::GitHooks, "git-hooks"),
+            (Dataset::Elasticsearch, Step::Elasticsearch, "elasticsearch"),
+        ] {
+            self.dataset(dataset, step, name);
+        }
+        if options.wants(Dataset::AuditLog) && !self.content.audit.is_empty() {
+            self.directory(Step::AuditLog, "audit-log");
+        }
+    }
+
+    fn dataset(&mut self, dataset: Dataset, step: Step, name: &'static str) {
+        if !self.options.wants(dataset) {
+            return;
+        }
+        if self.content.has(name) {
+            // Networks and gists share a directory; its amount stands at the networks.
+            let amount = if step == Step::Gists {
+                super::content::Amount::default()
+            } else {
+                self.content.amount(name)
+            };
+            self.push(step, amount.bytes, amount.files);
+        } else if matches!(step, Step::Repositories | Step::Storage) {
+            self.absent.push(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{Importer, Step, plan};
+    use crate::{
+        appliance::facts::{Facts, Role, Version},
+        restore::appliance::{
+            content::{Dump, DumpKind, SnapshotContent},
+            options::{ApplianceOptions, Dataset},
+        },
+    };
+
+    fn target(configured: bool) -> Facts {
+        Facts {
+            version: Version::new(3, 11, 0),
+            version_text: "3.11.0".into(),
+            role: Role::Standalone,
+            uuid: "t".into(),
+            configured,
+            maintenance: configured,
+            clock_s: 0,
+            flags: Vec::new(),
+            present: std::collections::HashMap::new(),
+            free_bytes: None,
+            passwd: String::new(),
+            group: String::new(),
+            backup_service_running: false,
+            folders: Vec::new(),
+        }
+    }
+
+    fn content() -> SnapshotContent {
+        let names = "version uuid settings.json enterprise.ghl authorized-keys.json ssh-host-keys.tar redis.rdb \
+                     repositories pages storage git-hooks elasticsearch mysql.sql";
+        SnapshotContent {
+            uuid: Some("s".into()),
+            root: names.split_whitespace().map(str::to_owned).collect(),
+            dump: Some(Dump { file: "mysql.sql", bytes: 9, kind: DumpKind::Logical }),
+            ..SnapshotContent::default()
+        }
+    }
+
+    fn steps(configured: bool, options: &ApplianceOptions) -> Vec<Step> {
+        plan(&target(configured), &content(), options).steps.iter().map(|p| p.step).collect()
+    }
+
+    #[test]
+    fn a_configured_target_keeps_its_settings_and_ends_with_the_host_keys() {
+        let steps = steps(true, &ApplianceOptions::new("ghe"));
+        assert!(!steps.contains(&Step::Settings) && !steps.contains(&Step::License));
+        assert!(steps.contains(&Step::Mysql(Importer::Legacy)));
+        let tail = [
+            Step::HoldConnect,
+            Step::NomadCleanup,
+            Step::ConfigApply,
+            Step::ClearConnect,
+            Step::StaleNodes,
+            Step::Complete,
+            Step::SshHostKeys,
+        ];
+        assert_eq!(steps[steps.len() - tail.len()..], tail);
+        assert_eq!(steps[..2], [Step::ClientStamp, Step::StopSchedules]);
+    }
+
+    #[test]
+    fn an_unconfigured_target_gets_settings_and_is_not_configured() {
+        let steps = steps(false, &ApplianceOptions::new("ghe"));
+        assert!(steps.contains(&Step::Settings) && steps.contains(&Step::License));
+        for absent in
+            [Step::HoldConnect, Step::NomadCleanup, Step::ConfigApply, Step::ClearConnect, Step::StaleNodes]
+        {
+            assert!(!steps.contains(&absent), "{absent:?}");
+        }
+        let printed = plan(&target(false), &content(), &ApplianceOptions::new("ghe")).to_string();
+        assert!(printed.contains("https://ghe/setup/settings"), "{printed}");
+    }
+
+    #[test]
+    fn chosen_datasets_only() {
+        let only = BTreeSet::from([Dataset::Redis]);
+        let steps = steps(true, &ApplianceOptions { only, ..ApplianceOptions::new("ghe") });
+        assert!(steps.contains(&Step::Redis));
+        assert!(!steps.contains(&Step::Repositories) && !steps.contains(&Step::SshHostKeys));
+    }
+
+    #[test]
+    fn what_every_appliance_has_is_missed_when_the_snapshot_has_not() {
+        let mut content = content();
+        content.root.retain(|name| name != "redis.rdb" && name != "pages");
+        let plan = plan(&target(true), &content, &ApplianceOptions::new("ghe"));
+        assert_eq!(plan.absent, ["redis.rdb"]);
+    }
+
+    #[test]
+    fn a_logical_dump_takes_the_importer_of_the_target() {
+        let binary = Facts { flags: vec!["mysql.backup.binary".into()], ..target(true) };
+        let steps = plan(&binary, &content(), &ApplianceOptions::new("ghe")).steps;
+        assert!(steps.iter().any(|p| p.step == Step::Mysql(Importer::Logical)));
+    }
+}

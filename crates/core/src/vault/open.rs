@@ -1,0 +1,293 @@
+//! A vault: made, opened, asked for its snapshots, given a new one.
+
+use super::{
+    crypt::Cipher,
+    error::{VaultError, VaultResult},
+    folder::FolderStore,
+    format::{encode_file, hash, read_file},
+    index::Index,
+    latch::{Latch, LatchOpen},
+    lease::WriteLease,
+    location::VaultLocation,
+    password::Password,
+    reader::VaultReader,
+    restic_lock, rustic,
+    snapshot::{Snapshot, SnapshotDraft, SnapshotId, SnapshotList},
+    store::{Store, file_name},
+    writer::BlobWriter,
+};
+use rustic_core::{
+    ConfigOptions, Id, KeyOptions, OpenStatus, Repository, TreeId,
+    repofile::{BlobType, ConfigFile, FileType, KeyFile, SnapshotFile},
+};
+use std::{
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+/// The only format version that is written and read.
+const FORMAT: u32 = 2;
+
+/// An open vault.
+pub struct Vault {
+    location: VaultLocation,
+    folder: FolderStore,
+    pub(super) store: Arc<dyn Store>,
+    latch: Latch,
+    pub(super) cipher: Arc<Cipher>,
+    config: ConfigFile,
+    id: String,
+    /// The index that was loaded last, for as long as somebody uses it.
+    latest: Mutex<Weak<Index>>,
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vault")
+            .field("location", &self.location)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Vault {
+    /// Makes an empty vault with one password key.
+    ///
+    /// # Errors
+    /// [`VaultError::AlreadyExists`]; [`VaultError::Damaged`] when the place holds data of a vault whose configuration
+    /// is missing; the store's errors.
+    pub fn init(location: &VaultLocation, password: &Password) -> VaultResult<Self> {
+        if password.is_empty() {
+            return Err(VaultError::Invalid("a vault needs a password that is not empty".into()));
+        }
+        let VaultLocation::Folder(path) = location;
+        let folder = FolderStore::new(path);
+        if folder.exists(FileType::Config, &Id::default())? {
+            return Err(VaultError::AlreadyExists { location: location.to_string() });
+        }
+        folder.create()?;
+        for kind in [FileType::Snapshot, FileType::Index, FileType::Pack] {
+            if !folder.list(kind)?.is_empty() {
+                return Err(missing_configuration());
+            }
+        }
+        // a key without a configuration is what an interrupted init leaves; it would open to another master key
+        for (id, _) in folder.list(FileType::Key)? {
+            folder.remove(FileType::Key, &id)?;
+        }
+        let latch = Latch::new(Arc::new(folder.clone()));
+        let repository = rustic::repository(Arc::new(latch.clone()), None)?
+            .init(&rustic::WipedCredentials::new(password), &KeyOptions::default(), &ConfigOptions::default())
+            .map_err(|e| VaultError::rustic("making the vault", &e))?;
+        Self::from_repository(location, folder, latch, &repository)
+    }
+
+    /// Opens a vault.
+    ///
+    /// # Errors
+    /// [`VaultError::NotAVault`], [`VaultError::WrongPassword`], [`VaultError::Damaged`] (configuration, all key files),
+    /// [`VaultError::Unsupported`] (format version 1), the store's errors.
+    pub fn open(location: &VaultLocation, password: &Password) -> VaultResult<Self> {
+        let VaultLocation::Folder(path) = location;
+        let folder = FolderStore::new(path);
+        let is_folder = std::fs::metadata(path).map(|m| m.is_dir());
+        let none = |why: &str| VaultError::NotAVault { location: location.to_string(), why: why.into() };
+        match is_folder {
+            Ok(true) => {}
+            Ok(false) => return Err(none("it is not a folder")),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(none("there is no such folder"));
+            }
+            Err(e) => return Err(VaultError::io("examine", path, e)),
+        }
+        if !folder.exists(FileType::Config, &Id::default())? {
+            let data = path.join("data");
+            let holds = data.is_dir() && !folder.list(FileType::Pack)?.is_empty();
+            return Err(if holds { missing_configuration() } else { none("the file config is missing") });
+        }
+        let latch = Latch::new(Arc::new(folder.clone()));
+        let (sound, damaged) = sound_keys(&folder)?;
+        if sound.is_empty() {
+            return Err(damaged.into_iter().next().map_or_else(
+                || VaultError::damaged("key file", "keys", "there is none"),
+                |file| {
+                    VaultError::damaged("key file", file, "it is not what was written, and there is no other")
+                },
+            ));
+        }
+        let repository = rustic::repository(Arc::new(latch.clone()), Some(sound))?
+            .open(&rustic::WipedCredentials::new(password))
+            .map_err(|e| {
+                if e.is_incorrect_password() {
+                    return VaultError::WrongPassword {
+                        location: location.to_string(),
+                        damaged_keys: damaged,
+                    };
+                }
+                match VaultError::rustic("opening the vault", &e) {
+                    // the password opened a key; what follows is the configuration
+                    VaultError::Rustic { message, .. } => {
+                        VaultError::damaged("configuration", "config", message)
+                    }
+                    other => other,
+                }
+            })?;
+        Self::from_repository(location, folder, latch, &repository)
+    }
+
+    fn from_repository(
+        location: &VaultLocation,
+        folder: FolderStore,
+        latch: Latch,
+        repository: &Repository<OpenStatus>,
+    ) -> VaultResult<Self> {
+        let config = repository.config().clone();
+        if config.version != FORMAT {
+            let what =
+                format!("format version {} (of the vault at {location}; only {FORMAT} is)", config.version);
+            return Err(VaultError::Unsupported { what });
+        }
+        Ok(Self {
+            location: location.clone(),
+            folder,
+            store: Arc::new(latch.clone()),
+            latch,
+            cipher: Arc::new(Cipher::new(repository.key())?),
+            id: config.id.to_hex().to_string(),
+            config,
+            latest: Mutex::default(),
+        })
+    }
+
+    /// The vault's identity: 64 hex digits from its configuration.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn location(&self) -> &VaultLocation {
+        &self.location
+    }
+
+    /// All snapshots; damaged ones apart.
+    ///
+    /// # Errors
+    /// When the snapshots cannot be listed.
+    pub fn snapshots(&self) -> VaultResult<SnapshotList> {
+        let mut list = SnapshotList::default();
+        for (id, _) in self.store.list(FileType::Snapshot)? {
+            match read_file::<SnapshotFile>(&*self.store, &self.cipher, FileType::Snapshot, &id) {
+                Ok(file) => list.snapshots.push(Snapshot::from_file(id, &file)),
+                Err(error) => list.damaged.push((SnapshotId(id), error)),
+            }
+        }
+        list.snapshots.sort_by_key(|s| (s.time, s.id));
+        list.damaged.sort_by_key(|(id, _)| *id);
+        Ok(list)
+    }
+
+    /// The newest snapshot for `latest`, else the only one whose id starts with `name`.
+    ///
+    /// # Errors
+    /// [`VaultError::NoSuchSnapshot`], or what is wrong with it.
+    pub fn find(&self, name: &str) -> VaultResult<Snapshot> {
+        self.snapshots()?.find(name).cloned()
+    }
+
+    /// Loads the index: everything that can be read, and what need not be written again.
+    ///
+    /// # Errors
+    /// [`VaultError::Damaged`] with the index file, the store's errors.
+    pub fn index(&self) -> VaultResult<VaultReader> {
+        let index = Arc::new(Index::load(&*self.store, &self.cipher)?);
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&index);
+        Ok(self.reader(index))
+    }
+
+    pub(super) fn reader(&self, index: Arc<Index>) -> VaultReader {
+        VaultReader::new(Arc::clone(&self.store), Arc::clone(&self.cipher), index)
+    }
+
+    /// Becomes the one writer, for `ttl` at a time; clears away what dead writers left half written.
+    ///
+    /// # Errors
+    /// [`VaultError::Locked`], the store's errors.
+    pub fn lock_for_writing(&self, holder: &str, ttl: Duration) -> VaultResult<WriteLease> {
+        let lease = WriteLease::take(self.folder.root(), holder, ttl)?;
+        restic_lock::refuse_beside_exclusive(self.folder.root(), &self.cipher)?;
+        let removed = self.folder.clean_temporary_files()?;
+        if removed > 0 {
+            tracing::info!(removed, "removed half-written files of an earlier writer");
+        }
+        Ok(lease)
+    }
+
+    /// Reads a tree through index files as they are in the store now; parses those only that came after the last load.
+    fn read_back(&self, tree: &TreeId) -> VaultResult<()> {
+        let known = self.latest.lock().unwrap_or_else(PoisonError::into_inner).upgrade().unwrap_or_default();
+        let index = if known.has(BlobType::Tree, tree) {
+            known
+        } else {
+            Arc::new(known.load_newer(&*self.store, &self.cipher)?)
+        };
+        self.reader(index).tree(tree).map(|_| ())
+    }
+
+    /// Starts storing blobs; what `reader` knows is not stored again. Only the holder of the lease may.
+    ///
+    /// # Errors
+    /// [`VaultError::LeaseLost`]; a configuration that makes no sense.
+    pub fn writer(&self, reader: &VaultReader, lease: &WriteLease) -> VaultResult<BlobWriter> {
+        lease.check()?;
+        if reader.index.is_salvaged() {
+            return Err(VaultError::Invalid("a salvaged index is for reading only".into()));
+        }
+        BlobWriter::new(
+            Arc::clone(&self.store),
+            Arc::clone(&self.cipher),
+            Arc::clone(&reader.index),
+            &self.config,
+        )
+    }
+
+    /// Writes a snapshot, last of all: its tree must be stored and indexed.
+    ///
+    /// # Errors
+    /// [`VaultError::LatchClosed`] when something fatal was reported since the verdict, [`VaultError::LeaseLost`],
+    /// [`VaultError::Missing`] when the tree is not in the vault, the store's errors.
+    pub fn commit(
+        &self,
+        draft: &SnapshotDraft,
+        open: &LatchOpen,
+        lease: &WriteLease,
+    ) -> VaultResult<SnapshotId> {
+        let file = draft.to_file()?;
+        self.read_back(&draft.tree)?;
+        let (id, content) = encode_file(&self.cipher, &file)?;
+        lease.check()?;
+        self.latch.write_snapshot(open, &id, content)?;
+        Ok(SnapshotId(id))
+    }
+}
+
+fn missing_configuration() -> VaultError {
+    VaultError::damaged("configuration", "config", "it is missing, although the vault holds data")
+}
+
+/// Key files that can be tried, and the names of those that cannot.
+fn sound_keys(store: &dyn Store) -> VaultResult<(Vec<Id>, Vec<String>)> {
+    let (mut sound, mut damaged) = (Vec::new(), Vec::new());
+    for (id, _) in store.list(FileType::Key)? {
+        let bytes = store.read(FileType::Key, &id)?;
+        let parses = serde_json::from_slice::<KeyFile>(&bytes).is_ok();
+        if parses && hash(&bytes) == id {
+            sound.push(id);
+        } else {
+            damaged.push(file_name(FileType::Key, &id));
+        }
+    }
+    damaged.sort();
+    Ok((sound, damaged))
+}

@@ -1,0 +1,84 @@
+//! A backed-up appliance and another one to restore to.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::{fs, sync::Arc};
+
+use super::bench::Bench;
+use ghevault_core::{
+    appliance::{channel::Channel, facts, transport::TransportKind},
+    progress::Silent,
+    restore::{
+        appliance::{
+            self, ApplianceOptions, ApplianceReport, ApplianceRestoreError, Outcome, RestorePlan, Step,
+            Trust, content::SnapshotContent,
+        },
+        view::SnapshotView,
+    },
+};
+use ghevault_sim::{
+    build::Recipe,
+    compare::{Aspects, compare},
+    harness::Appliance,
+};
+
+pub const HOST: &str = "ghe-target";
+
+pub struct Case {
+    pub bench: Bench,
+    pub source: Appliance,
+    pub target: Appliance,
+    pub channel: Arc<dyn Channel>,
+    port: u16,
+}
+
+impl Case {
+    /// A source that has been backed up once, and another appliance.
+    pub fn new(target: &Recipe) -> Self {
+        let bench = Bench::new();
+        let mut source = Appliance::build(bench.dir.path().join("source"), &Recipe::small(1)).unwrap();
+        let port = source.open_sshd().unwrap().port();
+        let report = bench.backup(&*bench.channel(&source, port, TransportKind::Russh)).unwrap();
+        assert_eq!(report.outcome, ghevault_core::seal::Outcome::Complete, "{report:#?}");
+        let mut target = Appliance::build(bench.dir.path().join("target"), target).unwrap();
+        let port = target.open_sshd().unwrap().port();
+        let channel = bench.channel(&target, port, TransportKind::Russh);
+        Self { bench, source, target, channel, port }
+    }
+
+    /// Pins the host keys that the target shows now, on new connections.
+    pub fn trust_again(&mut self) {
+        self.channel = self.bench.channel(&self.target, self.port, TransportKind::Russh);
+    }
+
+    pub fn options(&self) -> ApplianceOptions {
+        ApplianceOptions { confirmation: Some(HOST.into()), ..ApplianceOptions::new(HOST) }
+    }
+
+    pub fn restore(
+        &self,
+        options: &ApplianceOptions,
+    ) -> Result<(RestorePlan, ApplianceReport), ApplianceRestoreError> {
+        let snapshot = self.bench.vault.find("latest").unwrap();
+        let reader = self.bench.vault.index().unwrap();
+        let view = SnapshotView::new(&reader, snapshot.tree);
+        let target = facts::probe(&*self.channel, &options.data_root, HOST).unwrap();
+        let content = SnapshotContent::read(view)?;
+        appliance::check(&target, &content, &Trust::Sealed, options)?;
+        let plan = appliance::plan(&target, &content, options);
+        let id = snapshot.id.to_string();
+        let report = appliance::run(&*self.channel, view, &id, &target, &content, &plan, options, &Silent)?;
+        Ok((plan, report))
+    }
+
+    pub fn assert_equal(&self, skip: &[&str]) {
+        let aspects =
+            Aspects { skip: skip.iter().map(|s| (*s).to_owned()).collect(), owners: true, times: true };
+        let comparison = compare(self.source.place(), self.target.place(), &aspects).unwrap();
+        assert!(comparison.equal, "{}", comparison.table());
+    }
+
+    pub fn status(&self) -> String {
+        fs::read_to_string(self.target.disk("/data/user/common/ghe-restore-status")).unwrap_or_default()
+    }
+}

@@ -1,0 +1,175 @@
+//! `ghevault backup`: pulls the appliance into the vault.
+
+use super::{Invocation, connect, vault};
+use crate::{
+    error::{CommandError, CommandResult, Kind},
+    output::{
+        human,
+        table::{self, Align},
+    },
+};
+use clap::Args;
+use ghevault_core::{
+    backup::{self, BackupInputs, BackupReport, BackupSettings, DATASETS},
+    seal::Outcome,
+    state::StateFolder,
+};
+use std::collections::BTreeSet;
+
+/// Pull the appliance into the vault, as one snapshot.
+///
+/// The snapshot is sealed `complete` only if everything that was promised was delivered and stored. Otherwise it is
+/// `partial` (exit code 3), names what is missing, and is never `latest`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// Read everything again, trusting neither times nor listings of the last snapshot
+    #[arg(long)]
+    full: bool,
+    /// Only this dataset; may be given several times
+    #[arg(long, value_name = "NAME", conflicts_with = "skip", value_parser = dataset)]
+    dataset: Vec<String>,
+    /// Leave this dataset out; may be given several times, and adds to `backup.skip`
+    #[arg(long, value_name = "NAME", value_parser = dataset)]
+    skip: Vec<String>,
+    /// Back up a high-availability replica, whose data trails the primary
+    #[arg(long)]
+    allow_replica: bool,
+    /// Go on although the vault's last snapshot is of another appliance
+    #[arg(long)]
+    allow_other_appliance: bool,
+    /// Go on although the appliance lists no repositories
+    #[arg(long)]
+    allow_no_repositories: bool,
+}
+
+/// A dataset that exists.
+pub fn dataset(text: &str) -> Result<String, String> {
+    if DATASETS.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("there is no such dataset; there are: {}", DATASETS.join(", ")))
+}
+
+/// Runs a backup.
+///
+/// # Errors
+/// There is no snapshot, or a partial one.
+pub fn run(arguments: &BackupArgs, invocation: &Invocation) -> CommandResult {
+    let target = connect::configured_target(&invocation.settings)?;
+    let mut settings = settings(arguments, invocation, target.to_string())?;
+    let opened = vault::open(invocation)?;
+    let state = StateFolder::open(&invocation.settings.state)?;
+    settings.cancel = invocation.interrupt.cooperative();
+    let channel = connect::channel(invocation, target)?;
+    let progress = invocation.screen.progress();
+    let inputs = BackupInputs {
+        channel: &*channel,
+        vault: &opened,
+        settings: &settings,
+        state: &state,
+        progress: &*progress,
+    };
+    let report = backup::run(&inputs)?;
+    drop(progress);
+    invocation.screen.result(&report, || text(&report));
+    match report.outcome {
+        Outcome::Complete => Ok(()),
+        Outcome::Partial => {
+            crate::output::complain(&format!(
+                "the snapshot is partial: {}",
+                report
+                    .datasets
+                    .iter()
+                    .filter(|row| row.outcome != Outcome::Complete)
+                    .map(|row| row.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ));
+            Err(CommandError::already_reported(Kind::Partial))
+        }
+        Outcome::Failed => Err(CommandError::already_reported(Kind::Failure)),
+    }
+}
+
+/// The core's settings of this run.
+fn settings(arguments: &BackupArgs, invocation: &Invocation, host: String) -> CommandResult<BackupSettings> {
+    let merged = &invocation.settings;
+    let mut skip: BTreeSet<String> = merged.backup_skip.iter().chain(&arguments.skip).cloned().collect();
+    if let Some(unknown) = skip.iter().find(|name| dataset(name).is_err()) {
+        return Err(CommandError::usage(format!("`backup.skip` names the unknown dataset `{unknown}`"))
+            .hint(format!("Datasets: {}.", DATASETS.join(", "))));
+    }
+    if !arguments.dataset.is_empty() {
+        skip.extend(DATASETS.iter().map(ToString::to_string));
+        skip.retain(|name| !arguments.dataset.contains(name));
+    }
+    let mut settings = BackupSettings::new(host);
+    settings.nice.clone_from(&merged.niceness);
+    settings.skip = skip;
+    settings.full = arguments.full;
+    settings.allow_replica = arguments.allow_replica || merged.allow_replica;
+    settings.allow_other_appliance = arguments.allow_other_appliance;
+    settings.allow_no_repositories = arguments.allow_no_repositories;
+    settings.drain_s = merged.drain.as_secs();
+    Ok(settings)
+}
+
+/// The report for people.
+fn text(report: &BackupReport) -> String {
+    let time = human::seconds;
+    let rows: Vec<[String; 7]> = report
+        .datasets
+        .iter()
+        .map(|row| {
+            [
+                row.name.clone(),
+                vault::outcome_word(row.outcome).to_owned(),
+                human::count(row.items),
+                human::bytes(row.bytes),
+                human::bytes(row.bytes_read),
+                human::count(row.files_changed),
+                time(row.seconds),
+            ]
+        })
+        .collect();
+    let columns = [
+        ("dataset", Align::Left),
+        ("outcome", Align::Left),
+        ("items", Align::Right),
+        ("size", Align::Right),
+        ("read", Align::Right),
+        ("changed", Align::Right),
+        ("time", Align::Right),
+    ];
+    let mut text = table::render(columns, &rows);
+    for row in &report.datasets {
+        for problem in &row.problems {
+            text.push_str(&format!("{}: {problem}\n", row.name));
+        }
+    }
+    for warning in &report.warnings {
+        text.push_str(&format!("warning: {warning}\n"));
+    }
+    text.push_str(&format!(
+        "\nsnapshot {} is {}: read {}, added {} to the vault, {} files changed, maintenance paused for {}, all in {}\n",
+        report.snapshot.get(..8).unwrap_or(&report.snapshot),
+        vault::outcome_word(report.outcome),
+        human::bytes(report.bytes_read),
+        human::bytes(report.bytes_added),
+        human::count(report.files_changed),
+        time(report.gate_held_seconds),
+        time(report.seconds),
+    ));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dataset;
+
+    #[test]
+    fn an_unknown_dataset_is_refused_with_the_list() {
+        assert_eq!(dataset("pages").as_deref(), Ok("pages"));
+        assert!(dataset("page").is_err_and(|text| text.contains("repositories")));
+    }
+}

@@ -1,0 +1,93 @@
+//! From settings to a channel: target, key, pinned host keys, transport.
+
+use super::Invocation;
+use crate::{
+    config::settings::{Settings, Transport},
+    error::{CommandError, CommandResult},
+};
+use ghevault_core::{
+    appliance::{
+        channel::Channel,
+        hostkeys::PinStore,
+        target::Target,
+        transport::{self, TransportKind, TransportSettings},
+    },
+    keys::{Secret, SecretSource, SshKey},
+};
+use std::{num::NonZeroU64, sync::Arc};
+
+/// The appliance of the settings.
+///
+/// # Errors
+/// None is named, or the name makes no sense.
+pub fn configured_target(settings: &Settings) -> CommandResult<Target> {
+    let value = settings.require_host()?;
+    let target = Target::parse(&value.text).map_err(|error| {
+        CommandError::usage(format!("{}: {error}", value.origin))
+            .hint("Write `[user@]host[:port]`; the port is 122.")
+    })?;
+    note_oddity(&target);
+    Ok(target)
+}
+
+/// An appliance named on the command line.
+///
+/// # Errors
+/// The name makes no sense.
+pub fn named_target(text: &str) -> CommandResult<Target> {
+    let target = Target::parse(text).map_err(|error| {
+        CommandError::usage(error.to_string()).hint("Write `[user@]host[:port]`; the port is 122.")
+    })?;
+    note_oddity(&target);
+    Ok(target)
+}
+
+/// Warns about what is probably not meant.
+fn note_oddity(target: &Target) {
+    if let Some(oddity) = target.hint() {
+        tracing::warn!("{oddity}");
+    }
+}
+
+/// Fetches a secret and warns when it is kept badly.
+///
+/// # Errors
+/// There is none; the text names `what` and never its content.
+pub fn secret(source: &SecretSource, what: &str) -> CommandResult<Secret> {
+    let loaded = source.load(&|name| std::env::var_os(name)).map_err(|error| {
+        CommandError::usage(format!("cannot get {what}"))
+            .because_of(Some(&error))
+            .hint("A secret source is `file:PATH` or `env:NAME`.")
+    })?;
+    if let Some(warning) = loaded.warning {
+        tracing::warn!("{what}: {warning}");
+    }
+    Ok(loaded.secret)
+}
+
+/// The store of pinned host keys.
+#[must_use]
+pub fn pins(settings: &Settings) -> PinStore {
+    PinStore::below(&settings.state)
+}
+
+/// Connects to an appliance.
+///
+/// # Errors
+/// No key, no pin, no connection.
+pub fn channel(invocation: &Invocation, target: Target) -> CommandResult<Arc<dyn Channel>> {
+    let settings = &invocation.settings;
+    let source = settings.require_ssh_key()?;
+    let key = SshKey::parse(&secret(source, "the SSH key")?, None).map_err(|error| {
+        CommandError::usage(format!("the SSH key from `{source}` cannot be used: {error}"))
+            .hint("Make one for this purpose: `ssh-keygen -t ed25519 -N '' -f FILE`, and add FILE.pub to the appliance.")
+    })?;
+    let mut way = TransportSettings::new(target, key, pins(settings));
+    way.kind = match settings.transport {
+        Transport::Russh => TransportKind::Russh,
+        Transport::Openssh => TransportKind::OpenSsh,
+    };
+    way.bandwidth = settings.bytes_per_s_max.and_then(NonZeroU64::new);
+    way.ssh_options.clone_from(&settings.ssh_options);
+    Ok(transport::connect(way)?)
+}

@@ -1,0 +1,138 @@
+//! `ghevault doctor`: looks at everything that a backup needs, before one is needed.
+
+mod checks;
+
+use super::{Invocation, connect, vault};
+use crate::{
+    error::{CommandError, CommandResult, Kind},
+    output,
+};
+use checks::{Check, Status};
+use clap::Args;
+use ghevault_core::{
+    appliance::{
+        channel::Channel,
+        facts::{self, Facts},
+        gate,
+    },
+    seal::Outcome,
+    state::StateFolder,
+};
+use std::sync::Arc;
+
+/// Folder of an appliance's data (contract §1.8).
+const DATA: &str = "/data/user";
+
+/// Look at connection, appliance, gate, state folder and vault, and say what is wrong.
+///
+/// Changes nothing. The exit code is that of the first failed check.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {}
+
+/// Looks.
+///
+/// # Errors
+/// A check failed.
+pub fn run(_: &DoctorArgs, invocation: &Invocation) -> CommandResult {
+    let mut first = None;
+    let mut failed = |name: &'static str, error: CommandError| {
+        let check = Check::fail(name, error.one_line(), error.hints.join(" "));
+        first.get_or_insert(error);
+        check
+    };
+    let mut found = Vec::new();
+    let mut facts = None;
+    match connected(invocation) {
+        Ok(channel) => {
+            found.push(Check::ok(
+                "connection",
+                format!("host key {}", channel.host_key().unwrap_or_default()),
+            ));
+            match appliance(&*channel) {
+                Ok((told, checks)) => {
+                    found.extend(checks);
+                    facts = Some(told);
+                }
+                Err(error) => found.push(failed("appliance", error)),
+            }
+        }
+        Err(error) => found.push(failed("connection", error)),
+    }
+    match seal_key(invocation) {
+        Ok(check) => found.push(check),
+        Err(error) => found.push(failed("seal key", error)),
+    }
+    match vault_checks(invocation) {
+        Ok(checks) => found.extend(checks),
+        Err(error) => found.push(failed("vault", error)),
+    }
+    let unwell = found.iter().any(|check| check.status == Status::Fail);
+    let value = serde_json::json!({ "ok": !unwell, "checks": found, "appliance": facts });
+    invocation.screen.result(&value, || checks::text(&found));
+    if !unwell {
+        return Ok(());
+    }
+    let kind = first.map_or(Kind::Refused, |error| error.kind);
+    output::complain("a backup would not succeed");
+    Err(CommandError::already_reported(kind))
+}
+
+/// A channel to the appliance.
+fn connected(invocation: &Invocation) -> CommandResult<Arc<dyn Channel>> {
+    connect::channel(invocation, connect::configured_target(&invocation.settings)?)
+}
+
+/// What the appliance says, and what is to be said about that.
+fn appliance(channel: &dyn Channel) -> CommandResult<(Facts, Vec<Check>)> {
+    let facts = facts::probe(channel, DATA, "the appliance")?;
+    let mut found = checks::of_facts(&facts, jiff::Timestamp::now().as_second());
+    found.push(match gate::status(channel, &format!("{DATA}/repositories"))? {
+        None => Check::ok("gate", "Git maintenance is not paused".to_owned()),
+        Some((_, age_s)) => Check::warn(
+            "gate",
+            format!("Git maintenance has been paused for {age_s} s"),
+            "Another backup is running, or one left it behind: `ghevault gate status`.",
+        ),
+    });
+    Ok((facts, found))
+}
+
+/// The key that signs seals on this host.
+fn seal_key(invocation: &Invocation) -> CommandResult<Check> {
+    let folder = &invocation.settings.state;
+    if !folder.join("seal.key").exists() {
+        return Ok(Check::ok(
+            "seal key",
+            format!("will be made in {} by the first backup", folder.display()),
+        ));
+    }
+    let key = StateFolder::open(folder)?.seal_key()?;
+    Ok(Check::ok("seal key", key.public()))
+}
+
+/// The vault and what stands in it.
+fn vault_checks(invocation: &Invocation) -> CommandResult<Vec<Check>> {
+    let opened = vault::open(invocation)?;
+    let list = opened.snapshots()?;
+    let mut found =
+        vec![Check::ok("vault", format!("opens, id {}", &opened.id()[..8.min(opened.id().len())]))];
+    if !list.damaged.is_empty() {
+        found.push(Check::fail(
+            "snapshots",
+            format!("{} snapshot(s) cannot be read", list.damaged.len()),
+            "Run `ghevault verify`.".to_owned(),
+        ));
+    }
+    let judged = vault::judge(list);
+    let newest = judged.iter().rfind(|one| one.outcome() == Some(Outcome::Complete));
+    found.push(match newest {
+        Some(one) => {
+            Check::ok("latest", format!("snapshot {} of {}", one.snapshot.id.short(), one.snapshot.time))
+        }
+        None => {
+            Check::warn("latest", "there is no complete snapshot yet".to_owned(), "Run `ghevault backup`.")
+        }
+    });
+    found.extend(checks::of_space(&opened.location().to_string()));
+    Ok(found)
+}

@@ -1,0 +1,133 @@
+//! `ghevault snapshots`: what stands in the vault, and what each snapshot is worth.
+
+use super::{
+    Invocation,
+    vault::{self, Judged},
+};
+use crate::{
+    error::{CommandError, CommandResult, Kind},
+    output::{
+        human,
+        table::{self, Align},
+    },
+};
+use clap::Args;
+use ghevault_core::{
+    seal::Manifest,
+    vault::{SnapshotId, VaultError},
+};
+use serde::Serialize;
+
+/// List the snapshots of the vault.
+///
+/// `complete` and `partial` are what the sealed manifest says; `unsealed` was not made by ghevault; `broken` has a seal
+/// that does not fit (exit code 13).
+#[derive(Debug, Args)]
+pub struct SnapshotsArgs {}
+
+/// One snapshot as JSON; the names of restic's `snapshots --json` where there is such a thing.
+#[derive(Debug, Serialize)]
+struct SnapshotRow<'a> {
+    id: String,
+    short_id: String,
+    time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
+    tree: String,
+    hostname: &'a str,
+    tags: &'a [String],
+    paths: &'a [String],
+    program_version: &'a str,
+    outcome: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seal_problem: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest: Option<&'a Manifest>,
+}
+
+/// Lists.
+///
+/// # Errors
+/// The vault cannot be opened; a snapshot or a seal is damaged.
+pub fn run(_: &SnapshotsArgs, invocation: &Invocation) -> CommandResult {
+    let list = vault::open(invocation)?.snapshots()?;
+    let damaged = list.damaged.clone();
+    let judged = vault::judge(list);
+    let mut rows: Vec<serde_json::Value> =
+        judged.iter().filter_map(|one| serde_json::to_value(row(one)).ok()).collect();
+    rows.extend(damaged.iter().map(|(id, reason)| {
+        serde_json::json!({ "id": id.to_string(), "short_id": id.short(), "outcome": "damaged", "problem": reason.to_string() })
+    }));
+    invocation.screen.result(&rows, || text(&judged, &damaged));
+    let broken: Vec<String> =
+        judged.iter().filter(|one| one.verdict() == "broken").map(|one| one.snapshot.id.short()).collect();
+    if broken.is_empty() && damaged.is_empty() {
+        return Ok(());
+    }
+    let error = CommandError::new(
+        Kind::Damage,
+        format!("{} snapshot(s) cannot be read, {} have a broken seal", damaged.len(), broken.len()),
+    )
+    .hint("Keep the vault as it is and run `ghevault verify`.");
+    if invocation.screen.json {
+        crate::output::complain(&error.to_string());
+        return Err(CommandError::already_reported(Kind::Damage));
+    }
+    Err(error)
+}
+
+/// A snapshot as JSON.
+fn row(judged: &Judged) -> SnapshotRow<'_> {
+    let snapshot = &judged.snapshot;
+    SnapshotRow {
+        id: snapshot.id.to_string(),
+        short_id: snapshot.id.short(),
+        time: snapshot.time.to_string(),
+        parent: snapshot.parent.map(|id| id.to_string()),
+        tree: ghevault_core::vault::tree_hex(&snapshot.tree),
+        hostname: &snapshot.hostname,
+        tags: &snapshot.tags,
+        paths: &snapshot.paths,
+        program_version: &snapshot.program_version,
+        outcome: judged.verdict(),
+        seal_problem: judged.seal.as_ref().err().map(ToString::to_string),
+        manifest: judged.seal.as_ref().ok().map(|seal| &seal.manifest),
+    }
+}
+
+/// The table for people.
+fn text(judged: &[Judged], damaged: &[(SnapshotId, VaultError)]) -> String {
+    if judged.is_empty() && damaged.is_empty() {
+        return "the vault is empty".to_owned();
+    }
+    let lines: Vec<[String; 7]> = judged
+        .iter()
+        .map(|one| {
+            let manifest = one.seal.as_ref().ok().map(|seal| &seal.manifest);
+            let of = |what: fn(&Manifest) -> String| manifest.map(what).unwrap_or_default();
+            [
+                one.snapshot.id.short(),
+                one.snapshot.time.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+                one.snapshot.hostname.clone(),
+                of(|manifest| manifest.version.clone()),
+                of(|manifest| human::bytes(manifest.datasets.values().map(|dataset| dataset.bytes).sum())),
+                of(|manifest| human::seconds(manifest.seconds)),
+                one.verdict().to_owned(),
+            ]
+        })
+        .collect();
+    let columns = [
+        ("id", Align::Left),
+        ("time", Align::Left),
+        ("appliance", Align::Left),
+        ("release", Align::Left),
+        ("size", Align::Right),
+        ("took", Align::Right),
+        ("worth", Align::Left),
+    ];
+    let mut text = table::render(columns, &lines);
+    for (id, reason) in damaged {
+        text.push_str(&format!("{}  damaged: {reason}\n", id.short()));
+    }
+    text
+}

@@ -1,0 +1,257 @@
+//! The core's errors as the user meets them: each with its kind and what to do next.
+
+use super::{CommandError, Kind};
+use ghevault_core::{
+    appliance::{
+        channel::ChannelError, facts::FactsError, gate::GateError, hostkeys::PinError, lease::LeaseError,
+    },
+    backup::{BackupError, context::CaptureError},
+    restore::{
+        RestoreError,
+        appliance::{ApplianceRestoreError, Refusal},
+        view::ViewError,
+    },
+    state::StateError,
+    vault::VaultError,
+};
+
+impl From<ChannelError> for CommandError {
+    fn from(error: ChannelError) -> Self {
+        let (kind, hint) = channel_advice(&error);
+        let mapped = Self::from_error(kind, &error);
+        match hint {
+            Some(hint) => mapped.hint(hint),
+            None => mapped,
+        }
+    }
+}
+
+/// Kind and hint of a channel's error.
+pub(super) fn channel_advice(error: &ChannelError) -> (Kind, Option<String>) {
+    match error {
+        ChannelError::Connect { .. } => (
+            Kind::Failure,
+            Some("Check the name, the network, and that the admin shell answers: port 122, not 22.".to_owned()),
+        ),
+        ChannelError::HostKeyUnknown { target, shown } => (
+            Kind::Refused,
+            Some(format!(
+                "Compare {shown} with the appliance's console, then run `ghevault trust {target} --accept {shown}`."
+            )),
+        ),
+        ChannelError::HostKeyChanged { target, .. } => (
+            Kind::Refused,
+            Some(format!(
+                "A restore changes an appliance's host keys; so does somebody who answers in its place. Compare with \
+                 the console, then run `ghevault trust {target}`."
+            )),
+        ),
+        ChannelError::Authentication { .. } => (
+            Kind::Failure,
+            Some(
+                "Add the public half of the key in the Management Console (Settings, SSH access), or name another key \
+                 with GHEVAULT_SSH_KEY."
+                    .to_owned(),
+            ),
+        ),
+        ChannelError::BadKey { .. } => {
+            (Kind::Usage, Some("Name a private key without passphrase with GHEVAULT_SSH_KEY.".to_owned()))
+        }
+        ChannelError::Ended { .. } | ChannelError::Stream { .. } => (
+            Kind::Failure,
+            Some("Run it again: what was stored is not stored twice. `ghevault doctor` tests the connection.".to_owned()),
+        ),
+        ChannelError::Timeout { .. } => {
+            (Kind::Failure, Some("The appliance may be overloaded. `ghevault doctor` tests the connection.".to_owned()))
+        }
+    }
+}
+
+impl From<PinError> for CommandError {
+    fn from(error: PinError) -> Self {
+        let mapped = Self::from_error(Kind::Usage, &error);
+        match error {
+            PinError::File { .. } => mapped.hint("GHEVAULT_STATE names the folder; this user must own it."),
+            PinError::Line { .. } => mapped.hint("Remove that line and run `ghevault trust` again."),
+        }
+    }
+}
+
+impl From<VaultError> for CommandError {
+    fn from(error: VaultError) -> Self {
+        let (kind, hint) = vault_advice(&error);
+        let mapped = Self::from_error(kind, &error);
+        match hint {
+            Some(hint) => mapped.hint(hint),
+            None => mapped,
+        }
+    }
+}
+
+/// Kind and hint of a vault's error.
+pub(super) fn vault_advice(error: &VaultError) -> (Kind, Option<&'static str>) {
+    match error {
+        VaultError::NotAVault { .. } => (
+            Kind::VaultMissing,
+            Some("Run `ghevault init` to make one there, or name the right place with GHEVAULT_VAULT."),
+        ),
+        VaultError::AlreadyExists { .. } => {
+            (Kind::Failure, Some("It is left as it is; use it, or name another place."))
+        }
+        VaultError::WrongPassword { .. } => (
+            Kind::WrongPassword,
+            Some("GHEVAULT_PASSWORD names the source of the password, e.g. `file:PATH`."),
+        ),
+        VaultError::Locked { .. } => {
+            (Kind::VaultLocked, Some("Wait for it to end. The lease of a process that died ends by itself."))
+        }
+        VaultError::LeaseLost { .. } => (
+            Kind::VaultLocked,
+            Some("This host stood still for too long; nothing was written after that. Run it again."),
+        ),
+        VaultError::Damaged { .. } | VaultError::Missing { .. } => {
+            (Kind::Damage, Some("Keep the vault as it is and run `ghevault verify`."))
+        }
+        VaultError::Unsupported { .. } => (Kind::Refused, None),
+        VaultError::NoSuchSnapshot { .. } => (Kind::Failure, Some("Run `ghevault snapshots`.")),
+        VaultError::Full { .. } => (
+            Kind::Failure,
+            Some(
+                "Make room and run it again: what was stored is not stored twice, and no snapshot was harmed.",
+            ),
+        ),
+        VaultError::Denied { .. } => {
+            (Kind::Failure, Some("The vault's files must belong to the user that runs ghevault."))
+        }
+        VaultError::Invalid(_) => (Kind::Failure, None),
+        _ => (Kind::Failure, None),
+    }
+}
+
+impl From<RestoreError> for CommandError {
+    fn from(error: RestoreError) -> Self {
+        let (kind, hint) = match &error {
+            RestoreError::View(_) => (Kind::Damage, Some("Run `ghevault verify --depth 2`.")),
+            RestoreError::NotInSnapshot { .. } => (Kind::Failure, None),
+            RestoreError::NotEmpty { .. } => {
+                (Kind::Refused, Some("Name an empty or new folder, or give --into-existing."))
+            }
+            RestoreError::OtherSnapshot { .. } => {
+                (Kind::Refused, Some("Finish that restore, or name another folder."))
+            }
+            RestoreError::Busy { .. } => (Kind::Refused, None),
+            RestoreError::NoSpace { .. } => {
+                (Kind::Failure, Some("Make room, or restore a part with --include."))
+            }
+            RestoreError::ExportExists { .. } => (Kind::Refused, Some("Give another name with --name.")),
+            RestoreError::BadExportName { .. } => (Kind::Usage, None),
+            _ => (Kind::Failure, None),
+        };
+        let mapped = Self::from_error(kind, &error);
+        match hint {
+            Some(hint) => mapped.hint(hint),
+            None => mapped,
+        }
+    }
+}
+
+impl From<FactsError> for CommandError {
+    fn from(error: FactsError) -> Self {
+        match error {
+            FactsError::Channel(inner) => inner.into(),
+            FactsError::NotAnAppliance { .. } => Self::from_error(Kind::Refused, &error).hint(
+                "The admin shell of an appliance answers on port 122 as user admin. Is this the right host?",
+            ),
+        }
+    }
+}
+
+impl From<GateError> for CommandError {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::Lease(LeaseError::Channel(inner)) => inner.into(),
+            GateError::Busy { .. } => Self::from_error(Kind::Refused, &error)
+                .hint("Another backup is running, or one left its gate behind: see `ghevault gate status`."),
+            GateError::NotDrained { .. } => Self::from_error(Kind::Failure, &error).hint(
+                "Try again later, or wait longer with `backup.drain_s`. Maintenance is no longer paused.",
+            ),
+            GateError::Lease(LeaseError::Refused { .. }) => Self::from_error(Kind::Failure, &error).hint(
+                "What was read cannot be trusted without the pause, so there is no snapshot. Run it again.",
+            ),
+        }
+    }
+}
+
+impl From<StateError> for CommandError {
+    fn from(error: StateError) -> Self {
+        Self::from_error(Kind::Failure, &error)
+            .hint("GHEVAULT_STATE names the folder; this user must own it.")
+    }
+}
+
+impl From<BackupError> for CommandError {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Facts(inner) => inner.into(),
+            BackupError::Gate(inner) => inner.into(),
+            BackupError::Vault(inner) => inner.into(),
+            BackupError::State(inner) => inner.into(),
+            BackupError::Refused { .. } => Self::from_error(Kind::Refused, &error).hint(
+                "`ghevault backup --help` lists what can be allowed; `ghevault doctor` tells the rest.",
+            ),
+            BackupError::Cancelled => Self::from_error(Kind::Interrupted, &error).hint(
+                "Git maintenance is no longer paused. Run it again: what was stored is not stored twice.",
+            ),
+            BackupError::Dataset { source: CaptureError::Cancelled, .. } => {
+                Self::from_error(Kind::Interrupted, &error)
+            }
+            BackupError::Dataset { .. } | BackupError::Nothing { .. } => {
+                Self::from_error(Kind::Failure, &error)
+                    .hint("No snapshot was made, and none was harmed. `ghevault doctor` tests the appliance.")
+            }
+            BackupError::Seal(_) => Self::from_error(Kind::Failure, &error),
+        }
+    }
+}
+
+impl From<ViewError> for CommandError {
+    fn from(error: ViewError) -> Self {
+        Self::from_error(Kind::Damage, &error).hint("Run `ghevault verify --depth 2`.")
+    }
+}
+
+impl From<ApplianceRestoreError> for CommandError {
+    fn from(error: ApplianceRestoreError) -> Self {
+        match error {
+            ApplianceRestoreError::Channel(inner) => inner.into(),
+            ApplianceRestoreError::View(inner) => inner.into(),
+            ApplianceRestoreError::Refused(refusal) => {
+                let mapped = Self::from_error(Kind::Refused, &refusal);
+                match refusal_advice(&refusal) {
+                    Some(hint) => mapped.hint(hint),
+                    None => mapped,
+                }
+            }
+            other => Self::from_error(Kind::Failure, &other)
+                .hint("Nothing was restored. `ghevault doctor --host HOST` tests the appliance."),
+        }
+    }
+}
+
+/// What to do when a restore to an appliance is refused.
+fn refusal_advice(refusal: &Refusal) -> Option<String> {
+    Some(match refusal {
+        Refusal::NotSealed(_) => "Choose a complete one (`ghevault snapshots`), or give --accept-incomplete.".to_owned(),
+        Refusal::NotConfirmed { host } => {
+            format!("Everything on it will be overwritten. Run it on a terminal, or give `--confirm {host}`.")
+        }
+        Refusal::ConfirmedOther { host, .. } => format!("Type the name as it was given: {host}."),
+        Refusal::NoMaintenance(_) => "Run `ghe-maintenance -s` on its admin shell first.".to_owned(),
+        Refusal::Replication { .. } => "Tear replication down (`ghe-repl-teardown`), or restore to another appliance.".to_owned(),
+        Refusal::OlderTarget { .. } | Refusal::NewerTarget { .. } => {
+            "Install the snapshot's release, or one at most two feature releases newer, and upgrade afterwards.".to_owned()
+        }
+        Refusal::BinaryDump(_) => "Run `ghe-config mysql.backup.binary true` on its admin shell first.".to_owned(),
+        _ => return None,
+    })
+}

@@ -1,0 +1,120 @@
+//! The process itself: its time zone, its core dumps, and how signals end it.
+
+use crate::{
+    error::{CommandError, CommandResult, Kind},
+    output,
+};
+use ghevault_core::{
+    backup::CancelToken,
+    keys::harden::{Inspection, harden_process},
+};
+use std::{
+    env,
+    os::unix::process::CommandExt,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Longest time that a verb has to end by itself after a signal; whatever it holds on an appliance ends with it anyway.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Makes sure that the process runs in UTC and leaves no core dumps.
+///
+/// Trees in a vault carry time stamps with the zone of the process, so a zone that changes would rewrite all of them.
+/// Changing the zone of a running process is not safe; a fresh start of the same program with `TZ=UTC` is.
+///
+/// # Errors
+/// The program cannot be started again.
+pub fn prepare() -> CommandResult {
+    if env::var_os("TZ").is_none_or(|zone| zone != "UTC") {
+        let mut arguments = env::args_os();
+        let mut again = Command::new("/proc/self/exe");
+        if let Some(name) = arguments.next() {
+            again.arg0(name);
+        }
+        let failure = again.args(arguments).env("TZ", "UTC").exec();
+        return Err(CommandError::failure("cannot start again in the time zone UTC")
+            .because_of(Some(&failure))
+            .hint("Set TZ=UTC in the environment."));
+    }
+    if let Err(error) = harden_process(Inspection::Unchanged) {
+        output::complain(&format!("warning: core dumps cannot be switched off: {error}"));
+    }
+    Ok(())
+}
+
+/// What SIGINT and SIGTERM do: ask a verb that holds something to end, end all others at once.
+#[derive(Clone, Debug)]
+pub struct Interrupt {
+    asked: CancelToken,
+    cooperative: Arc<AtomicBool>,
+}
+
+impl Interrupt {
+    /// Starts to listen for signals.
+    ///
+    /// # Errors
+    /// The system gives no thread or no signals.
+    pub fn install() -> CommandResult<Self> {
+        let interrupt = Self { asked: CancelToken::new(), cooperative: Arc::default() };
+        let listener = interrupt.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| CommandError::from_error(Kind::Failure, &error))?;
+        let (ready, installed) = std::sync::mpsc::channel();
+        let body = move || runtime.block_on(listener.listen(&ready));
+        thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(body)
+            .map_err(|error| CommandError::from_error(Kind::Failure, &error))?;
+        match installed.recv() {
+            Ok(Ok(())) => Ok(interrupt),
+            Ok(Err(error)) => Err(CommandError::from_error(Kind::Failure, &error)),
+            Err(error) => Err(CommandError::from_error(Kind::Failure, &error)),
+        }
+    }
+
+    /// Takes signals until the process ends.
+    async fn listen(self, ready: &std::sync::mpsc::Sender<std::io::Result<()>>) {
+        let (mut interrupt, mut terminate) =
+            match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+                (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
+                (Err(error), _) | (_, Err(error)) => {
+                    let _ = ready.send(Err(error));
+                    return;
+                }
+            };
+        let _ = ready.send(Ok(()));
+        let mut any = async || {
+            tokio::select! {
+                _ = interrupt.recv() => (),
+                _ = terminate.recv() => (),
+            }
+        };
+        any().await;
+        if self.cooperative.load(Ordering::SeqCst) {
+            self.asked.cancel();
+            output::complain("ending; a second signal ends at once");
+            let _ = tokio::time::timeout(GRACE, any()).await;
+        }
+        end_now();
+    }
+
+    /// From now on a signal only sets the token that is returned; the verb looks at it and ends.
+    #[must_use]
+    pub fn cooperative(&self) -> CancelToken {
+        self.cooperative.store(true, Ordering::SeqCst);
+        self.asked.clone()
+    }
+}
+
+/// Ends the process as interrupted.
+fn end_now() -> ! {
+    output::complain("interrupted");
+    std::process::exit(i32::from(Kind::Interrupted.exit_code()));
+}
