@@ -4,8 +4,40 @@
 mod bench;
 
 use bench::{Bench, listing};
-use ghevault_core::{appliance::transport::TransportKind, seal::Outcome};
+use ghevault_core::{appliance::transport::TransportKind, backup::pages, seal::Outcome};
 use ghevault_sim::{build::Recipe, harness::Appliance};
+
+/// The ref digest of a restored repository, made by git: the form that is documented with it.
+fn digest_by_git(repository: &std::path::Path) -> String {
+    let script = r#"cd "$1" && { printf 'HEAD %s\n' "$(cat HEAD)"; git -c safe.directory='*' for-each-ref \
+        --sort=refname --format='%(objectname) %(refname)'; } | sha256sum | cut -d ' ' -f 1"#;
+    let out = std::process::Command::new("bash")
+        .args(["-c", script, "bash"])
+        .arg(repository)
+        .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", "../network.git/objects")
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&out.stdout).trim().to_owned()
+}
+
+/// Compares every ref digest of the latest snapshot with git's; returns how many there are.
+fn assert_ref_digests(bench: &Bench, restored: &std::path::Path) -> usize {
+    let snapshot = bench.vault.find("latest").unwrap();
+    let reader = bench.vault.index().unwrap();
+    let folder = reader.node_at(snapshot.tree, pages::REFS).unwrap().unwrap();
+    let mut count = 0;
+    for page in reader.tree(&folder.subtree.unwrap()).unwrap().nodes {
+        let mut content = Vec::new();
+        reader.dump(&page, &mut content).unwrap();
+        for (path, digest) in pages::read(&content).unwrap() {
+            let path = std::path::PathBuf::from(String::from_utf8(path).unwrap());
+            let hex: String = digest.iter().map(|b| format!("{b:02x}")).collect();
+            assert_eq!(hex, digest_by_git(&restored.join(&path)), "{}", path.display());
+            count += 1;
+        }
+    }
+    count
+}
 
 fn appliance(bench: &Bench, seed: u64) -> (Appliance, u16) {
     let mut appliance = Appliance::build(bench.dir.path().join("appliance"), &Recipe::small(seed)).unwrap();
@@ -38,11 +70,13 @@ fn a_snapshot_equals_the_appliance_and_the_next_one_costs_nothing() {
         assert_eq!(there.len(), here.len(), "{folder} differs");
     }
     assert!(!appliance.gate_exists());
+    let repositories = assert_ref_digests(&bench, &restored);
+    assert!(repositories > 10, "only {repositories} ref digests");
 
     let second = bench.backup(&*channel).unwrap();
     assert_eq!(second.outcome, Outcome::Complete, "{second:#?}");
     let files: Vec<_> = second.datasets.iter().filter(|row| row.files_changed > 0).collect();
-    println!("{files:#?} {} added", second.bytes_added);
     assert!(second.datasets.iter().all(|row| row.name == "redis" || row.files_changed == 0), "{files:#?}");
     bench.assert_restic_finds_no_fault();
+    assert_eq!(assert_ref_digests(&bench, &restored), repositories);
 }

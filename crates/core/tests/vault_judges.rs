@@ -279,7 +279,10 @@ fn an_exclusive_lock_of_restic_is_honoured() {
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    let locks = || fs::read_dir(scratch.path().join("locks")).unwrap().count();
+    let locks = || {
+        let entries = fs::read_dir(scratch.path().join("locks")).unwrap();
+        entries.filter(|e| e.as_ref().unwrap().file_name().len() == 64).count()
+    };
     let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
     while locks() == 0 {
         assert!(

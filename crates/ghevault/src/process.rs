@@ -22,7 +22,7 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Longest time that a verb has to end by itself after a signal; whatever it holds on an appliance ends with it anyway.
-const GRACE: Duration = Duration::from_secs(30);
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Makes sure that the process runs in UTC and leaves no core dumps.
 ///

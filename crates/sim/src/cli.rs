@@ -52,6 +52,15 @@ enum Verb {
         /// Without content: the target of a restore.
         #[arg(long)]
         empty: bool,
+        /// References of the repository that has many (instead of the scale's number).
+        #[arg(long)]
+        references: Option<u64>,
+        /// Additional networks, copies of the first one (about 870 files and folders each).
+        #[arg(long, default_value_t = 0)]
+        copies: u64,
+        /// Bytes of one large pack (0: none).
+        #[arg(long, default_value_t = 0)]
+        big_pack_bytes: u64,
         /// Do not start database servers for the dumps, even where they are installed.
         #[arg(long)]
         stored_databases: bool,
@@ -64,10 +73,10 @@ enum Verb {
         #[arg(long, default_value = "127.0.0.1:0")]
         listen: SocketAddr,
         /// A file of public keys that may log in as admin, besides the appliance's own client key.
-        #[arg(long)]
-        authorized_keys: Option<PathBuf>,
-        /// Changes a second while it is served.
-        #[arg(long)]
+        #[arg(long, value_name = "FILE")]
+        authorized_key: Option<PathBuf>,
+        /// Let the appliance live while it is served: changes a second (5 if none are given).
+        #[arg(long, value_name = "RATE", num_args = 0..=1, default_missing_value = "5")]
         live: Option<f64>,
         /// Also end when stdin closes.
         #[arg(long)]
@@ -81,10 +90,10 @@ enum Verb {
         #[arg(long, default_value = "127.0.0.1:0")]
         listen: SocketAddr,
         /// A file of public keys that may log in as admin, besides the appliance's own client key.
-        #[arg(long)]
-        authorized_keys: Option<PathBuf>,
-        /// Changes a second while it is served.
-        #[arg(long)]
+        #[arg(long, value_name = "FILE")]
+        authorized_key: Option<PathBuf>,
+        /// Let the appliance live while it is served: changes a second (5 if none are given).
+        #[arg(long, value_name = "RATE", num_args = 0..=1, default_missing_value = "5")]
         live: Option<f64>,
         /// Also end when stdin closes.
         #[arg(long)]
@@ -163,19 +172,32 @@ pub fn run() -> ExitCode {
 
 fn act(verb: Verb) -> Result<ExitCode, SimError> {
     match verb {
-        Verb::Create { dir, seed, scale, version, unconfigured, empty, stored_databases } => {
+        Verb::Create {
+            dir,
+            seed,
+            scale,
+            version,
+            unconfigured,
+            empty,
+            references,
+            copies,
+            big_pack_bytes,
+            stored_databases,
+        } => {
             let scale = Scale::ALL
                 .into_iter()
                 .find(|known| known.name == scale)
                 .ok_or_else(|| SimError::Refused(format!("there is no scale `{scale}`")))?;
+            let references = references.unwrap_or(scale.references);
+            let scale = Scale { references, copies, big_pack_bytes, ..scale };
             let databases = if stored_databases { Databases::Stored } else { Databases::Auto };
             let recipe = Recipe { seed, scale, version, configured: !unconfigured, empty, databases };
             let place = Place::new(dir);
             let state = recipe.build(&place)?;
             say(&created(&place, &state)?)?;
         }
-        Verb::Serve { dir, listen, authorized_keys, live, until_stdin_closes } => {
-            let place = opened(&dir, authorized_keys)?;
+        Verb::Serve { dir, listen, authorized_key, live, until_stdin_closes } => {
+            let place = opened(&dir, authorized_key)?;
             let door = Embedded::start(&place, &harness_program()?, listen)?;
             let reachable = Reachable {
                 host: door.address().ip().to_string(),
@@ -189,8 +211,8 @@ fn act(verb: Verb) -> Result<ExitCode, SimError> {
             drop(door);
             living.map(Living::stop).transpose()?;
         }
-        Verb::Sshd { dir, listen, authorized_keys, live, until_stdin_closes } => {
-            let place = opened(&dir, authorized_keys)?;
+        Verb::Sshd { dir, listen, authorized_key, live, until_stdin_closes } => {
+            let place = opened(&dir, authorized_key)?;
             let door = Sshd::start(&place, &harness_program()?, listen, live)?;
             say(door.reachable())?;
             wait_for_the_end(until_stdin_closes)?;
@@ -237,11 +259,11 @@ fn harness_program() -> Result<PathBuf, SimError> {
         .on("find", "this program")
 }
 
-fn opened(dir: &std::path::Path, authorized_keys: Option<PathBuf>) -> Result<Place, SimError> {
+fn opened(dir: &std::path::Path, authorized_key: Option<PathBuf>) -> Result<Place, SimError> {
     let place = Place::new(dir.canonicalize().on("find", dir)?);
     State::load(&place)?;
     keys::prepare_client(&place)?;
-    if let Some(file) = authorized_keys {
+    if let Some(file) = authorized_key {
         keys::allow(&place, &file)?;
     }
     Ok(place)
@@ -274,19 +296,19 @@ fn wait_for_the_end(until_stdin_closes: bool) -> Result<(), SimError> {
     runtime.block_on(async {
         let mut term = signal(SignalKind::terminate()).on("listen to", "SIGTERM")?;
         let mut int = signal(SignalKind::interrupt()).on("listen to", "SIGINT")?;
-        let (closed, mut closes) = tokio::sync::mpsc::channel::<()>(1);
+        let (open, mut closing) = tokio::sync::mpsc::channel::<()>(1);
         if until_stdin_closes {
             std::thread::spawn(move || {
                 let _ = io::copy(&mut io::stdin(), &mut io::sink());
-                drop(closed);
+                drop(open);
             });
         } else {
-            std::mem::forget(closed);
+            std::mem::forget(open);
         }
         tokio::select! {
             _ = term.recv() => {}
             _ = int.recv() => {}
-            _ = closes.recv() => {}
+            _ = closing.recv() => {}
         }
         Ok(())
     })

@@ -14,14 +14,19 @@ use crate::{
         faults::{Fault, Faults},
         log::{self, LoggedCommand},
     },
-    build::Recipe,
+    build::{Recipe, settings},
+    compare::{Aspects, Comparison, compare},
     doors::{
         embedded::Embedded,
         keys,
         sshd::{Reachable, Sshd},
     },
     error::{OnFile, SimError},
-    live::journal::{self, Journal},
+    live::{
+        Life,
+        journal::{self, Journal},
+        life::Living,
+    },
 };
 
 /// Variable that names the simulator's program, if it is not beside the test's.
@@ -206,6 +211,51 @@ impl Appliance {
     /// The file cannot be made or removed.
     pub fn set_maintenance(&self, on: bool) -> Result<(), SimError> {
         maintenance::switch(&self.place, on)
+    }
+
+    /// Changes the version of GHES that it says it is.
+    ///
+    /// # Errors
+    /// The state or a file cannot be written.
+    pub fn set_version(&self, version: &str) -> Result<(), SimError> {
+        settings::set_version(&self.place, version)?;
+        self.change_state(|state| version.clone_into(&mut state.version))
+    }
+
+    /// Makes it one of a replication pair, `primary` or `replica`, or (`None`) stand alone again (contract §1.8).
+    ///
+    /// # Errors
+    /// The file cannot be written or removed.
+    pub fn set_replication(&self, role: Option<&str>) -> Result<(), SimError> {
+        let path = self.disk("/etc/github/repl-state");
+        match role {
+            Some(role) => fs::write(&path, format!("{role}\n")).on("write", path),
+            None => fs::remove_file(&path).on("remove", path),
+        }
+    }
+
+    /// Lets it live on by `rounds` random changes, with maintenance in between.
+    ///
+    /// # Errors
+    /// As [`Life::live`].
+    pub fn mutate(&self, rounds: u64, seed: u64) -> Result<(), SimError> {
+        Life::new(&self.place, &self.program, seed).live(rounds)
+    }
+
+    /// Lets it live in a thread of this process, at `rate` changes a second, until the result is stopped or dropped.
+    ///
+    /// For the sshd door prefer [`Appliance::open_sshd_on`]: there maintenance must run inside the namespace to be seen.
+    #[must_use]
+    pub fn live(&self, rate: f64, seed: u64) -> Living {
+        Living::start(Life::new(&self.place, &self.program, seed), rate)
+    }
+
+    /// Compares it with another.
+    ///
+    /// # Errors
+    /// As [`compare`].
+    pub fn compare(&self, other: &Self, aspects: &Aspects) -> Result<Comparison, SimError> {
+        compare(&self.place, &other.place, aspects)
     }
 
     /// Every command so far.

@@ -4,11 +4,11 @@ use crate::{Violation, violation};
 
 /// Modules of the core and the modules that each may use. Errors, progress and ids are for all.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("appliance", &["keys", "state"]),
+    ("appliance", &["keys"]),
     ("keys", &[]),
-    ("vault", &["keys", "state"]),
-    ("state", &["keys"]),
-    ("seal", &["keys", "state", "vault"]),
+    ("vault", &["keys"]),
+    ("state", &["appliance", "keys", "seal"]),
+    ("seal", &["keys"]),
     ("progress", &[]),
     ("backup", &["appliance", "keys", "seal", "state", "vault"]),
     ("verify", &["appliance", "keys", "restore", "seal", "state", "vault"]),

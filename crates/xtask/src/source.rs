@@ -2,11 +2,15 @@
 
 use crate::{Violation, violation};
 
-/// Most lines of a source file.
+/// Most lines of a source file, its inline tests aside.
 const LINES_MAX: usize = 400;
 
-/// Files that may be longer, each with the reason.
-const LONGER: &[(&str, usize, &str)] = &[];
+/// Files that may be longer: path, lines, reason.
+const LONGER: &[(&str, usize, &str)] = &[
+    ("crates/core/src/backup/files/capture.rs", 420, "one pass over a listing, whose phases share their state"),
+    ("crates/core/src/backup/run.rs", 640, "the storyline of a backup, which is read from top to bottom"),
+    ("crates/sim/src/doors/embedded.rs", 420, "one SSH server with one handler"),
+];
 
 /// What the core must not do, and what to do instead.
 const FORBIDDEN_IN_CORE: &[(&str, &str)] = &[
@@ -46,7 +50,7 @@ pub fn check(path: &str, text: &str) -> Vec<Violation> {
     if !text.starts_with("//! ") {
         violations.push(violation(path, 1, "a file opens with `//!`: what it is and why it exists"));
     }
-    let lines = text.lines().count();
+    let lines = text.lines().take_while(|line| *line != "#[cfg(test)]").count();
     let most = LONGER.iter().find(|(name, ..)| *name == path).map_or(LINES_MAX, |(_, most, _)| *most);
     if lines > most {
         violations.push(violation(path, lines, format!("{lines} lines; cut the file, {most} are the limit")));

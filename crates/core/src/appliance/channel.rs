@@ -34,7 +34,7 @@ impl RemoteCommand {
         Self {
             label: label.into(),
             script: script.into(),
-            deadline: Some(Duration::from_secs(120)),
+            deadline: Some(Duration::from_mins(2)),
             idle: None,
             bulk: false,
         }

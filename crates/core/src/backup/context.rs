@@ -113,6 +113,8 @@ pub struct Captured {
     pub folders: BTreeMap<Vec<u8>, Metadata>,
     /// Unit digests to remember.
     pub units: Vec<(Vec<u8>, [u8; 16])>,
+    /// Ref digests of repositories that were taken.
+    pub refs: Vec<(Vec<u8>, [u8; 32])>,
     /// Files or items in the snapshot.
     pub items: u64,
     /// Bytes in the snapshot.

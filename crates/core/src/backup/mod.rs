@@ -1,8 +1,12 @@
 //! Pulling: a plan from facts and the last snapshot, a run that carries it out, a tally that says what it is worth.
 
+mod commit;
 pub mod context;
 pub mod dataset;
 pub mod files;
+mod gated;
+mod guard;
+mod join;
 pub mod pages;
 pub mod report;
 pub mod run;

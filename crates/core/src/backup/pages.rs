@@ -9,6 +9,9 @@ use sha2::{Digest, Sha256};
 /// Folder of the pages with unit digests.
 pub const UNITS: &str = "ghevault/units";
 
+/// Folder of the pages with ref digests.
+pub const REFS: &str = "ghevault/refs";
+
 /// Sorts records into pages: page name to content.
 #[must_use]
 pub fn write<'a>(records: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> BTreeMap<String, Vec<u8>> {

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 
 use russh::keys::{
     HashAlg, PrivateKey,
-    ssh_key::{Algorithm, LineEnding},
+    ssh_key::{Algorithm, LineEnding, public::RsaPublicKey},
 };
 use zeroize::Zeroizing;
 
@@ -116,7 +116,7 @@ fn supported(key: &PrivateKey) -> Result<(), SshKeyError> {
     match key.algorithm() {
         Algorithm::Ed25519 | Algorithm::Ecdsa { .. } => Ok(()),
         Algorithm::Rsa { .. } => {
-            let bits = key.public_key().key_data().rsa().map_or(0, |rsa| rsa.key_size());
+            let bits = key.public_key().key_data().rsa().map_or(0, RsaPublicKey::key_size);
             if bits < RSA_BITS_MIN { Err(SshKeyError::Short { bits }) } else { Ok(()) }
         }
         other => Err(SshKeyError::Kind { kind: other.to_string() }),

@@ -16,6 +16,7 @@ use rustic_core::{
 use std::{
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -43,6 +44,12 @@ impl FolderStore {
 
     fn path(&self, kind: FileType, id: &Id) -> PathBuf {
         self.root.join(file_name(kind, id))
+    }
+
+    /// As restic has it: files are the owner's alone, unless the group may read the configuration; then it may read all.
+    fn file_mode(&self) -> u32 {
+        let config = fs::metadata(self.root.join("config")).map_or(0, |m| m.mode());
+        0o600 | (config & 0o040)
     }
 
     /// Removes what interrupted writes left. Only for the holder of the lease: nobody else may be writing.
@@ -180,6 +187,10 @@ impl Store for FolderStore {
             .prefix(&format!("{}-", kind.dirname()))
             .tempfile_in(&tmp_folder)
             .map_err(|e| VaultError::io("create", tmp_folder.join("(temporary)"), e))?;
+        // not at creation: there the process's mask would interfere
+        file.as_file()
+            .set_permissions(fs::Permissions::from_mode(self.file_mode()))
+            .map_err(|e| VaultError::io("write", &path, e))?;
         for part in content {
             file.write_all(part).map_err(|e| VaultError::io("write", &path, e))?;
         }
@@ -199,5 +210,55 @@ impl Store for FolderStore {
     fn remove(&self, kind: FileType, id: &Id) -> VaultResult<()> {
         let path = self.path(kind, id);
         fs::remove_file(&path).map_err(|e| VaultError::io("remove", &path, e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, FolderStore) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FolderStore::new(dir.path());
+        store.create().unwrap();
+        (dir, store)
+    }
+
+    #[test]
+    fn the_configuration_is_never_overwritten() {
+        let (_dir, store) = store();
+        let write = |text: &'static str| {
+            store.write(FileType::Config, &Id::default(), &[Bytes::from_static(text.as_bytes())])
+        };
+        write("first").unwrap();
+        assert!(matches!(write("second"), Err(VaultError::AlreadyExists { .. })));
+        assert_eq!(&store.read(FileType::Config, &Id::default()).unwrap()[..], b"first");
+        assert_eq!(store.clean_temporary_files().unwrap(), 0);
+    }
+
+    #[test]
+    fn files_are_the_owners_alone_unless_the_group_may_read_the_configuration() {
+        let (dir, store) = store();
+        let mode_of_new = |kind, id: &Id| {
+            store.write(kind, id, &[Bytes::from_static(b"x")]).unwrap();
+            fs::metadata(store.path(kind, id)).unwrap().mode() & 0o777
+        };
+        assert_eq!(mode_of_new(FileType::Config, &Id::default()), 0o600);
+        assert_eq!(mode_of_new(FileType::Pack, &Id::random()), 0o600);
+        fs::set_permissions(dir.path().join("config"), fs::Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(mode_of_new(FileType::Pack, &Id::random()), 0o640);
+    }
+
+    #[test]
+    fn a_part_beyond_the_end_is_damage_and_no_short_read() {
+        let (_dir, store) = store();
+        let id = Id::random();
+        store.write(FileType::Pack, &id, &[Bytes::from_static(b"abc"), Bytes::from_static(b"def")]).unwrap();
+        assert_eq!(&store.read_part(FileType::Pack, &id, 2, 3).unwrap()[..], b"cde");
+        assert!(matches!(store.read_part(FileType::Pack, &id, 4, 3), Err(VaultError::Damaged { .. })));
+        assert!(matches!(store.read(FileType::Pack, &Id::random()), Err(VaultError::Damaged { .. })));
+        assert_eq!(store.list(FileType::Pack).unwrap(), [(id, 6)]);
+        store.remove(FileType::Pack, &id).unwrap();
+        assert!(store.list(FileType::Pack).unwrap().is_empty());
     }
 }

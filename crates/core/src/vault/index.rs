@@ -3,15 +3,14 @@
 use super::{
     crypt::Cipher,
     error::{VaultError, VaultResult},
-    format::{PackedBlob, encode_file, read_file},
+    format::{PackedBlob, read_file},
+    index_file::IndexFile,
     store::Store,
 };
-use bytes::Bytes;
 use rustic_core::{
     Id,
     repofile::{BlobType, FileType},
 };
-use serde::{Deserialize, Serialize};
 use std::{
     collections::{HashMap, HashSet},
     sync::{
@@ -19,86 +18,6 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
 };
-
-/// An index file as it is written in JSON.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct IndexFile {
-    /// Packs in use.
-    #[serde(default, deserialize_with = "null_is_empty")]
-    pub packs: Vec<IndexedPack>,
-    /// Packs that rustic's prune marked for deletion: what is in them does not count as held.
-    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
-    pub packs_to_delete: Vec<IndexedPack>,
-}
-
-/// A pack in an index file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct IndexedPack {
-    pub id: Id,
-    /// When it was written (rustic's prune keeps young packs).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time: Option<jiff::Timestamp>,
-    /// Pack size in bytes, where it was recorded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size: Option<u64>,
-    #[serde(deserialize_with = "null_is_empty")]
-    pub blobs: Vec<IndexedBlob>,
-}
-
-/// A blob in an index file.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct IndexedBlob {
-    pub id: Id,
-    #[serde(rename = "type")]
-    pub kind: BlobType,
-    pub offset: u32,
-    pub length: u32,
-    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "is_zero")]
-    pub uncompressed_length: u32,
-}
-
-/// Go writes empty lists, and rustic writes missing numbers, as `null`.
-fn null_is_empty<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(
-    from: D,
-) -> Result<T, D::Error> {
-    Option::deserialize(from).map(Option::unwrap_or_default)
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn is_zero(value: &u32) -> bool {
-    *value == 0
-}
-
-impl From<PackedBlob> for IndexedBlob {
-    fn from(b: PackedBlob) -> Self {
-        Self {
-            id: b.id,
-            kind: b.kind,
-            offset: b.offset,
-            length: b.length,
-            uncompressed_length: b.plain_length,
-        }
-    }
-}
-
-impl From<IndexedBlob> for PackedBlob {
-    fn from(b: IndexedBlob) -> Self {
-        Self {
-            kind: b.kind,
-            id: b.id,
-            offset: b.offset,
-            length: b.length,
-            plain_length: b.uncompressed_length,
-        }
-    }
-}
-
-impl IndexFile {
-    /// The file, ready to be written.
-    pub(super) fn encode(&self, cipher: &Cipher) -> VaultResult<(Id, Bytes)> {
-        encode_file(cipher, self)
-    }
-}
 
 /// Where a blob is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +56,8 @@ pub(super) struct Index {
     data_pack_bytes: u64,
     /// The index files that this was read from.
     files: HashSet<Id>,
+    /// Holds packs that no index file names, so that nothing new may lean on it.
+    salvaged: bool,
 }
 
 impl Index {
@@ -219,6 +140,16 @@ impl Index {
         Ok(())
     }
 
+    /// Adds packs that were found in another way.
+    pub(super) fn complete(&mut self, found: IndexFile) -> VaultResult<()> {
+        let number = |(at, (id, _)): (usize, &(Id, u64))| Some((*id, u32::try_from(at).ok()?));
+        let mut numbers = self.packs.iter().enumerate().filter_map(number).collect();
+        self.salvaged = true;
+        self.add(found, &mut numbers)?;
+        self.sort();
+        Ok(())
+    }
+
     fn sort(&mut self) {
         for list in [&mut self.trees, &mut self.data] {
             list.sort_unstable_by_key(|e| e.id);
@@ -258,6 +189,11 @@ impl Index {
         Some(Location { pack: *pack, offset: e.offset, length: e.length, plain_length: e.plain_length })
     }
 
+    /// Whether it holds packs that no index file names.
+    pub(super) fn is_salvaged(&self) -> bool {
+        self.salvaged
+    }
+
     /// All packs with the size in bytes that they must have.
     pub(super) fn packs(&self) -> &[(Id, u64)] {
         &self.packs
@@ -291,23 +227,5 @@ impl Index {
             BlobType::Tree => self.tree_pack_bytes,
             BlobType::Data => self.data_pack_bytes,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nulls_of_other_programs_are_read() {
-        let id = "0".repeat(64);
-        let blob =
-            format!(r#"{{"id":"{id}","type":"data","offset":0,"length":40,"uncompressed_length":null}}"#);
-        let json = format!(
-            r#"{{"supersedes":null,"packs":[{{"id":"{id}","blobs":[{blob}],"time":null}}],"packs_to_delete":null}}"#
-        );
-        let file: IndexFile = serde_json::from_str(&json).unwrap();
-        assert_eq!(file.packs[0].blobs[0].uncompressed_length, 0);
-        assert!(serde_json::from_str::<IndexFile>(r#"{"packs":null}"#).unwrap().packs.is_empty());
     }
 }

@@ -3,7 +3,10 @@
 //! restic's own locks are no help (rustic neither writes nor honours them), so a vault has numbered lease files beside
 //! what restic knows: `ghevault/leases/NUMBER.json`. The highest number is the current lease, and the number is the fencing
 //! token. Taking a lease is creating the next number, which fails when somebody else was quicker; that needs nothing
-//! of the file system but atomic exclusive creation, and works the same on a bucket with conditional writes.
+//! of the file system but atomic exclusive creation, and works the same on a bucket with conditional writes. Hosts that
+//! share a vault must have clocks that agree within the lease time.
+
+mod process;
 
 use super::{
     error::{VaultError, VaultResult},
@@ -11,6 +14,7 @@ use super::{
 };
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use jiff::Timestamp;
+use process::ProcessMark;
 use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
@@ -22,55 +26,12 @@ use std::{
 
 /// Renewals within one lease time.
 const RENEWALS: u32 = 3;
+/// Start of the names of lease files that are being written.
+const TEMPORARY: &str = ".lease-";
+/// Writing one takes no longer than this; what is older was left by a dead process.
+const TEMPORARY_AGE_MAX: Duration = Duration::from_hours(1);
 /// Attempts to take the next number before giving up against faster others.
 const ATTEMPTS: usize = 8;
-
-/// A process, told apart from every other one as far as this host can tell.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct ProcessMark {
-    host: String,
-    boot: String,
-    /// Process namespace: the same number in another container is another process.
-    namespace: String,
-    pid: u32,
-    /// Start of the process in the kernel's ticks: the same number later is another process.
-    started: String,
-}
-
-fn started(pid: u32) -> io::Result<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // the name (field 2) may contain anything but ends at the last parenthesis; field 22 is the start
-    let field = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(19));
-    field.map(str::to_owned).ok_or_else(|| io::Error::other("unknown form of /proc/PID/stat"))
-}
-
-impl ProcessMark {
-    fn own() -> Self {
-        let pid = std::process::id();
-        let namespace = fs::read_link("/proc/self/ns/pid").map(|p| p.display().to_string());
-        Self {
-            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            boot: fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
-            namespace: namespace.unwrap_or_default(),
-            pid,
-            started: started(pid).unwrap_or_default(),
-        }
-    }
-
-    /// Whether this process is certainly gone; in doubt it is not.
-    fn is_dead(&self, me: &Self) -> bool {
-        let comparable = !self.boot.is_empty()
-            && !self.namespace.is_empty()
-            && self.boot == me.boot
-            && self.namespace == me.namespace
-            && !self.started.is_empty();
-        comparable
-            && match started(self.pid) {
-                Ok(now) => now != self.started,
-                Err(error) => error.kind() == io::ErrorKind::NotFound,
-            }
-    }
-}
 
 /// A lease file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -155,7 +116,7 @@ impl Place {
         fs::create_dir_all(&folder).map_err(failed)?;
         let json = serde_json::to_vec_pretty(lease)
             .map_err(|_| VaultError::Internal("a lease does not serialise"))?;
-        let mut file = tempfile::Builder::new().prefix(".lease-").tempfile_in(&folder).map_err(failed)?;
+        let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(&folder).map_err(failed)?;
         io::Write::write_all(&mut file, &json).map_err(failed)?;
         file.as_file().sync_all().map_err(failed)?;
         if new {
@@ -169,6 +130,22 @@ impl Place {
         }
         sync_folder(&folder)?;
         Ok(true)
+    }
+
+    /// Removes leases that count no more, and what dead processes left while writing theirs. A leftover is no harm.
+    fn clear_away(&self, old: &[u64]) {
+        for token in old {
+            let _ = fs::remove_file(self.file(*token));
+        }
+        for entry in fs::read_dir(self.folder()).into_iter().flatten().flatten() {
+            let modified = entry.metadata().and_then(|m| m.modified()).ok();
+            let age = modified.and_then(|m| m.elapsed().ok()).unwrap_or_default();
+            if entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
+                && age > TEMPORARY_AGE_MAX
+            {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Fails when somebody took a later lease.
@@ -244,10 +221,7 @@ impl WriteLease {
             };
             let token = last + 1;
             if place.write(token, &file, true)? {
-                for old in tokens {
-                    // they count no more; a leftover is no harm
-                    let _ = fs::remove_file(place.file(old));
-                }
+                place.clear_away(&tokens);
                 let held = Arc::new(Mutex::new(Held { until: begun + ttl, file, lost: None }));
                 let mut lease = Self { place, token, held, stop: None, renewer: None };
                 lease.start_renewing(ttl)?;

@@ -17,6 +17,7 @@ mod folder;
 mod format;
 mod graft;
 mod index;
+mod index_file;
 mod latch;
 mod lease;
 mod location;
@@ -27,6 +28,7 @@ mod password;
 mod reader;
 mod restic_lock;
 mod rustic;
+mod salvage;
 mod snapshot;
 mod store;
 mod tree_cache;
@@ -49,6 +51,7 @@ pub use rustic_core::{
     DataId, TreeId,
     repofile::{Metadata, Node, NodeType, Tree},
 };
+pub use salvage::Salvaged;
 pub use snapshot::{DraftSummary, Snapshot, SnapshotDraft, SnapshotId, SnapshotList, tree_hex};
 pub use walk::{Walk, WalkEntry};
 pub use writer::{BlobWriter, StoredFile, WriteStats};

@@ -17,7 +17,7 @@ use super::{
     writer::BlobWriter,
 };
 use rustic_core::{
-    ConfigOptions, Credentials, Id, KeyOptions, OpenStatus, Repository, TreeId,
+    ConfigOptions, Id, KeyOptions, OpenStatus, Repository, TreeId,
     repofile::{BlobType, ConfigFile, FileType, KeyFile, SnapshotFile},
 };
 use std::{
@@ -77,11 +77,7 @@ impl Vault {
         }
         let latch = Latch::new(Arc::new(folder.clone()));
         let repository = rustic::repository(Arc::new(latch.clone()), None)?
-            .init(
-                &Credentials::password(password.reveal()),
-                &KeyOptions::default(),
-                &ConfigOptions::default(),
-            )
+            .init(&rustic::WipedCredentials::new(password), &KeyOptions::default(), &ConfigOptions::default())
             .map_err(|e| VaultError::rustic("making the vault", &e))?;
         Self::from_repository(location, folder, latch, &repository)
     }
@@ -120,7 +116,7 @@ impl Vault {
             ));
         }
         let repository = rustic::repository(Arc::new(latch.clone()), Some(sound))?
-            .open(&Credentials::password(password.reveal()))
+            .open(&rustic::WipedCredentials::new(password))
             .map_err(|e| {
                 if e.is_incorrect_password() {
                     return VaultError::WrongPassword {
@@ -245,6 +241,9 @@ impl Vault {
     /// [`VaultError::LeaseLost`]; a configuration that makes no sense.
     pub fn writer(&self, reader: &VaultReader, lease: &WriteLease) -> VaultResult<BlobWriter> {
         lease.check()?;
+        if reader.index.is_salvaged() {
+            return Err(VaultError::Invalid("a salvaged index is for reading only".into()));
+        }
         BlobWriter::new(
             Arc::clone(&self.store),
             Arc::clone(&self.cipher),

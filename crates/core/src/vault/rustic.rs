@@ -2,14 +2,16 @@
 
 use super::{
     error::{VaultError, VaultResult},
+    password::Password,
     store::Store,
 };
 use bytes::Bytes;
 use rustic_core::{
-    BytesList, ErrorKind, FileType, Id, ReadBackend, Repository, RepositoryBackends, RepositoryOptions,
-    RusticError, RusticResult, WriteBackend,
+    BytesList, Credentials, ErrorKind, FileType, Id, ReadBackend, Repository, RepositoryBackends,
+    RepositoryOptions, RusticError, RusticResult, WriteBackend,
 };
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
+use zeroize::Zeroize;
 
 /// A store as rustic wants to see it.
 struct Backend {
@@ -77,4 +79,28 @@ pub(super) fn repository(store: Arc<dyn Store>, keys: Option<Vec<Id>>) -> VaultR
     let backends = RepositoryBackends::new(Arc::new(Backend { store, keys }), None);
     Repository::new(&RepositoryOptions::default().no_cache(true), &backends)
         .map_err(|e| VaultError::rustic("opening the store", &e))
+}
+
+/// rustic's copy of a password, wiped when dropped.
+pub(super) struct WipedCredentials(Credentials);
+
+impl WipedCredentials {
+    pub(super) fn new(password: &Password) -> Self {
+        Self(Credentials::password(password.reveal()))
+    }
+}
+
+impl Deref for WipedCredentials {
+    type Target = Credentials;
+    fn deref(&self) -> &Credentials {
+        &self.0
+    }
+}
+
+impl Drop for WipedCredentials {
+    fn drop(&mut self) {
+        if let Credentials::Password(text) = &mut self.0 {
+            text.zeroize();
+        }
+    }
 }

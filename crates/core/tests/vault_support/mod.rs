@@ -165,3 +165,21 @@ pub fn nasty_source(at: &Path) {
     symlink(OsStr::from_bytes(b"to/\xff"), at.join("raw-link")).unwrap();
     fs::hard_link(at.join("sizes/64"), at.join("hard")).unwrap();
 }
+
+pub fn folder(path: impl Into<PathBuf>) -> VaultLocation {
+    VaultLocation::Folder(path.into())
+}
+
+/// All files below a folder of the vault.
+pub fn files(scratch: &Scratch, kind: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![scratch.path().join(kind)];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
+        }
+    }
+    found.sort();
+    found
+}

@@ -14,7 +14,7 @@ use ghevault_core::{
     seal::Outcome,
     state::StateFolder,
 };
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 /// Pull the appliance into the vault, as one snapshot.
 ///
@@ -116,7 +116,7 @@ fn settings(arguments: &BackupArgs, invocation: &Invocation, host: String) -> Co
 
 /// The report for people.
 fn text(report: &BackupReport) -> String {
-    let time = |seconds: f64| human::duration(Duration::try_from_secs_f64(seconds).unwrap_or_default());
+    let time = human::seconds;
     let rows: Vec<[String; 7]> = report
         .datasets
         .iter()

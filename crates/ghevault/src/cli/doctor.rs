@@ -16,6 +16,7 @@ use ghevault_core::{
         gate,
     },
     seal::Outcome,
+    state::StateFolder,
 };
 use std::sync::Arc;
 
@@ -57,6 +58,10 @@ pub fn run(_: &DoctorArgs, invocation: &Invocation) -> CommandResult {
         }
         Err(error) => found.push(failed("connection", error)),
     }
+    match seal_key(invocation) {
+        Ok(check) => found.push(check),
+        Err(error) => found.push(failed("seal key", error)),
+    }
     match vault_checks(invocation) {
         Ok(checks) => found.extend(checks),
         Err(error) => found.push(failed("vault", error)),
@@ -90,6 +95,19 @@ fn appliance(channel: &dyn Channel) -> CommandResult<(Facts, Vec<Check>)> {
         ),
     });
     Ok((facts, found))
+}
+
+/// The key that signs seals on this host.
+fn seal_key(invocation: &Invocation) -> CommandResult<Check> {
+    let folder = &invocation.settings.state;
+    if !folder.join("seal.key").exists() {
+        return Ok(Check::ok(
+            "seal key",
+            format!("will be made in {} by the first backup", folder.display()),
+        ));
+    }
+    let key = StateFolder::open(folder)?.seal_key()?;
+    Ok(Check::ok("seal key", key.public()))
 }
 
 /// The vault and what stands in it.

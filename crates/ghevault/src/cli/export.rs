@@ -35,14 +35,14 @@ pub struct ExportArgs {
 pub fn run(arguments: &ExportArgs, invocation: &Invocation) -> CommandResult {
     let opened = vault::open(invocation)?;
     let judged = vault::find(&opened, &arguments.snapshot)?;
-    let contents = vault::Contents::of(&opened)?;
+    let reader = opened.index()?;
     let snapshot = &judged.snapshot;
     let options = ExportOptions {
         name: arguments.name.clone(),
         version: judged.seal.as_ref().ok().map(|seal| seal.manifest.version.clone()),
         ..ExportOptions::default()
     };
-    let view = SnapshotView::new(&contents, snapshot.tree);
+    let view = SnapshotView::new(&reader, snapshot.tree);
     let progress = invocation.screen.progress();
     let id = snapshot.id.to_string();
     let report = export::run(view, &id, snapshot.time, &arguments.to, &options, &*progress)?;

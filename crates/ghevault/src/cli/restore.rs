@@ -1,10 +1,12 @@
 //! `ghevault restore`: a snapshot, or a part of it, into a folder or onto an appliance.
 
+mod appliance;
 mod folder;
 
 use super::Invocation;
 use crate::error::{CommandError, CommandResult};
 use clap::Args;
+use ghevault_core::restore::appliance::Dataset;
 use std::path::{Path, PathBuf};
 
 /// Give a snapshot back: into a folder, or onto an appliance.
@@ -30,9 +32,21 @@ pub struct RestoreArgs {
     /// Print what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
-    /// The appliance's name once more: required to overwrite one when nobody is there to be asked
-    #[arg(long, value_name = "HOST")]
+    /// Restore a snapshot to an appliance although it is not sealed as complete
+    #[arg(long, help_heading = "Options for appliances")]
+    accept_incomplete: bool,
+    /// The appliance's name once more: needed to overwrite a configured one when nobody is there to be asked
+    #[arg(long, value_name = "HOST", help_heading = "Options for appliances")]
     confirm: Option<String>,
+    /// Only this dataset; may be given several times
+    #[arg(long, value_name = "NAME", value_parser = appliance::dataset, help_heading = "Options for appliances")]
+    only: Vec<Dataset>,
+    /// Leave this dataset alone; may be given several times, and adds to `restore.skip`
+    #[arg(long, value_name = "NAME", value_parser = appliance::dataset, help_heading = "Options for appliances")]
+    skip: Vec<Dataset>,
+    /// Restore settings, licence and certificates too; a fresh appliance gets them anyway
+    #[arg(long, short = 'c', help_heading = "Options for appliances")]
+    settings: bool,
 }
 
 /// Where a restore goes.
@@ -69,9 +83,7 @@ pub fn run(arguments: &RestoreArgs, invocation: &Invocation) -> CommandResult {
     match named.or_else(default) {
         None => Err(CommandError::usage("no target is named").hint("Give `--to DIR` or `--to HOST`.")),
         Some(Destination::Folder(path)) => folder::run(arguments, &path, invocation),
-        Some(Destination::Appliance(host)) => {
-            Err(CommandError::failure(format!("restoring to the appliance `{host}` is not there yet")))
-        }
+        Some(Destination::Appliance(host)) => appliance::run(arguments, &host, invocation),
     }
 }
 

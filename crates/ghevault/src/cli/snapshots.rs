@@ -17,7 +17,6 @@ use ghevault_core::{
     vault::{SnapshotId, VaultError},
 };
 use serde::Serialize;
-use std::time::Duration;
 
 /// List the snapshots of the vault.
 ///
@@ -112,9 +111,7 @@ fn text(judged: &[Judged], damaged: &[(SnapshotId, VaultError)]) -> String {
                 one.snapshot.hostname.clone(),
                 of(|manifest| manifest.version.clone()),
                 of(|manifest| human::bytes(manifest.datasets.values().map(|dataset| dataset.bytes).sum())),
-                of(|manifest| {
-                    human::duration(Duration::try_from_secs_f64(manifest.seconds).unwrap_or_default())
-                }),
+                of(|manifest| human::seconds(manifest.seconds)),
                 one.verdict().to_owned(),
             ]
         })

@@ -4,14 +4,9 @@ use super::{Invocation, connect};
 use crate::error::{CommandError, CommandResult, Kind};
 use ghevault_core::{
     keys::Secret,
-    restore::view::{Source, SourceError},
     seal::{self, Outcome, Seal, SealError},
-    vault::{
-        Node, Password, Snapshot, SnapshotList, TreeId, Vault, VaultError, VaultLocation, VaultReader,
-        tree_hex,
-    },
+    vault::{Password, Snapshot, SnapshotList, Vault, VaultError, VaultLocation, tree_hex},
 };
-use std::io::Write;
 
 /// The place of the vault.
 ///
@@ -126,27 +121,4 @@ pub fn find(vault: &Vault, name: &str) -> CommandResult<Judged> {
             ))
         }
     })
-}
-
-/// What restore and export read from.
-pub struct Contents(VaultReader);
-
-impl Contents {
-    /// The contents of a vault.
-    ///
-    /// # Errors
-    /// The index cannot be read.
-    pub fn of(vault: &Vault) -> CommandResult<Self> {
-        Ok(Self(vault.index()?))
-    }
-}
-
-impl Source for Contents {
-    fn tree(&self, id: &TreeId) -> Result<Vec<Node>, SourceError> {
-        self.0.tree(id).map(|tree| tree.nodes).map_err(|error| SourceError(error.to_string()))
-    }
-
-    fn dump(&self, node: &Node, out: &mut dyn Write) -> Result<(), SourceError> {
-        self.0.dump(node, out).map(|_| ()).map_err(|error| SourceError(error.to_string()))
-    }
 }

@@ -1,10 +1,129 @@
-//! (under construction)
-use super::Invocation;
-use crate::error::{CommandError, CommandResult};
-/// x
-#[derive(Debug, clap::Args)]
-pub struct VerifyArgs {}
-/// x
-pub fn run(_: &VerifyArgs, _: &Invocation) -> CommandResult {
-    Err(CommandError::failure("not there yet"))
+//! `ghevault verify`: proves what is stored.
+
+use super::{Invocation, vault};
+use crate::{
+    error::{CommandError, CommandResult, Kind},
+    output::{self, human},
+};
+use clap::Args;
+use ghevault_core::{
+    vault::{CheckDepth, SnapshotId, Vault},
+    verify::{self, SnapshotReport, Verdict, VerifyOptions, VerifyOutcome, VerifyReport},
+};
+
+/// Prove what is stored: seals, presence of everything that the snapshots need, and at depth 2 every byte.
+///
+/// Exit code 13 when anything is missing, damaged, or not what was sealed (the report says which snapshots, files and
+/// repositories it costs); 3 when all that is stored is sound, but a snapshot is partial or not sealed.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// 1: seals, and presence and size of every file that the snapshots need; 2: besides, every byte is read and
+    /// authenticated
+    #[arg(long, value_name = "1|2", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    depth: u8,
+    /// Public seal key (`doctor` shows it) whose seals count; seals of any other key are then broken; several times
+    #[arg(long, value_name = "BASE64")]
+    seal_key: Vec<String>,
+    /// Only these snapshots: `latest`, or the beginning of an id
+    #[arg(value_name = "SNAPSHOT")]
+    snapshots: Vec<String>,
+}
+
+/// Verifies.
+///
+/// # Errors
+/// The vault cannot be opened, something is damaged, or a snapshot is not complete.
+pub fn run(arguments: &VerifyArgs, invocation: &Invocation) -> CommandResult {
+    let opened = vault::open(invocation)?;
+    let options = VerifyOptions {
+        depth: if arguments.depth == 2 { CheckDepth::Content } else { CheckDepth::Presence },
+        snapshots: chosen(&opened, &arguments.snapshots)?,
+        trusted_keys: arguments.seal_key.clone(),
+    };
+    let progress = invocation.screen.progress();
+    let report = verify::run(&opened, &options, &*progress)?;
+    drop(progress);
+    invocation.screen.result(&report, || text(&report));
+    let (kind, message, hint) = match report.outcome {
+        VerifyOutcome::Sound => return Ok(()),
+        VerifyOutcome::Incomplete => (
+            Kind::Partial,
+            "all that is stored is sound, but not every snapshot is sealed as complete".to_owned(),
+            "The report names what is missing. Only complete snapshots are `latest`.",
+        ),
+        VerifyOutcome::Damaged => (
+            Kind::Damage,
+            format!(
+                "{} of {} snapshot(s) cannot be given back as they were sealed",
+                report.snapshots.iter().filter(|row| !row.sound || row.verdict == Verdict::Broken).count(),
+                report.snapshots.len()
+            ),
+            "Keep the vault as it is: the other snapshots can be restored. Make a new vault, or copy it from a second place.",
+        ),
+    };
+    output::complain(&CommandError::new(kind, message).hint(hint).to_string());
+    Err(CommandError::already_reported(kind))
+}
+
+/// The ids of the named snapshots; nothing when none is named.
+fn chosen(vault: &Vault, names: &[String]) -> CommandResult<Option<Vec<SnapshotId>>> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let ids = names.iter().map(|name| Ok(vault::find(vault, name)?.snapshot.id));
+    ids.collect::<CommandResult<Vec<SnapshotId>>>().map(Some)
+}
+
+/// The result for people.
+fn text(report: &VerifyReport) -> String {
+    let mut text = String::new();
+    for row in &report.snapshots {
+        text.push_str(&snapshot_text(row));
+    }
+    for damage in &report.check.damages {
+        text.push_str(&format!("damaged {}: {}\n", damage.file, damage.why));
+    }
+    let read = if report.depth == 2 { "every byte was read" } else { "everything was looked for" };
+    let verdict = match report.outcome {
+        VerifyOutcome::Sound => "all is there and sealed as complete",
+        VerifyOutcome::Incomplete => "all is there, but not everything is sealed as complete",
+        VerifyOutcome::Damaged => "DAMAGED",
+    };
+    text.push_str(&format!(
+        "{verdict}: {} snapshots, {} folders, {} packs, {}; {read}\n",
+        human::count(report.check.snapshots),
+        human::count(report.check.trees),
+        human::count(report.check.packs),
+        human::bytes(report.check.bytes)
+    ));
+    text
+}
+
+/// What is to be said about one snapshot; nothing about a good one.
+fn snapshot_text(row: &SnapshotReport) -> String {
+    let mut text = String::new();
+    let id = row.snapshot.short();
+    let word = match row.verdict {
+        Verdict::Sealed => "sealed",
+        Verdict::Partial => "partial",
+        Verdict::Unsealed => "unsealed",
+        Verdict::Broken => "broken",
+    };
+    for line in &row.reasons {
+        text.push_str(&format!("snapshot {id} is {word}: {line}\n"));
+    }
+    for remark in &row.remarks {
+        text.push_str(&format!("snapshot {id}: {remark}\n"));
+    }
+    for repository in &row.damaged_repositories {
+        let name = repository.name.as_deref().unwrap_or(&repository.path);
+        text.push_str(&format!("snapshot {id} has lost {} file(s) of repository {name}\n", repository.files));
+    }
+    for path in &row.damaged {
+        text.push_str(&format!("snapshot {id} has lost {}: {}\n", path.path, path.why));
+    }
+    if row.more_damaged {
+        text.push_str(&format!("snapshot {id} has lost more than is listed\n"));
+    }
+    text
 }

@@ -6,7 +6,11 @@ use ghevault_core::{
         channel::ChannelError, facts::FactsError, gate::GateError, hostkeys::PinError, lease::LeaseError,
     },
     backup::{BackupError, context::CaptureError},
-    restore::RestoreError,
+    restore::{
+        RestoreError,
+        appliance::{ApplianceRestoreError, Refusal},
+        view::ViewError,
+    },
     state::StateError,
     vault::VaultError,
 };
@@ -208,4 +212,46 @@ impl From<BackupError> for CommandError {
             BackupError::Seal(_) => Self::from_error(Kind::Failure, &error),
         }
     }
+}
+
+impl From<ViewError> for CommandError {
+    fn from(error: ViewError) -> Self {
+        Self::from_error(Kind::Damage, &error).hint("Run `ghevault verify --depth 2`.")
+    }
+}
+
+impl From<ApplianceRestoreError> for CommandError {
+    fn from(error: ApplianceRestoreError) -> Self {
+        match error {
+            ApplianceRestoreError::Channel(inner) => inner.into(),
+            ApplianceRestoreError::View(inner) => inner.into(),
+            ApplianceRestoreError::Refused(refusal) => {
+                let mapped = Self::from_error(Kind::Refused, &refusal);
+                match refusal_advice(&refusal) {
+                    Some(hint) => mapped.hint(hint),
+                    None => mapped,
+                }
+            }
+            other => Self::from_error(Kind::Failure, &other)
+                .hint("Nothing was restored. `ghevault doctor --host HOST` tests the appliance."),
+        }
+    }
+}
+
+/// What to do when a restore to an appliance is refused.
+fn refusal_advice(refusal: &Refusal) -> Option<String> {
+    Some(match refusal {
+        Refusal::NotSealed(_) => "Choose a complete one (`ghevault snapshots`), or give --accept-incomplete.".to_owned(),
+        Refusal::NotConfirmed { host } => {
+            format!("Everything on it will be overwritten. Run it on a terminal, or give `--confirm {host}`.")
+        }
+        Refusal::ConfirmedOther { host, .. } => format!("Type the name as it was given: {host}."),
+        Refusal::NoMaintenance(_) => "Run `ghe-maintenance -s` on its admin shell first.".to_owned(),
+        Refusal::Replication { .. } => "Tear replication down (`ghe-repl-teardown`), or restore to another appliance.".to_owned(),
+        Refusal::OlderTarget { .. } | Refusal::NewerTarget { .. } => {
+            "Install the snapshot's release, or one at most two feature releases newer, and upgrade afterwards.".to_owned()
+        }
+        Refusal::BinaryDump(_) => "Run `ghe-config mysql.backup.binary true` on its admin shell first.".to_owned(),
+        _ => return None,
+    })
 }

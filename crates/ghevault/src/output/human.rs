@@ -33,6 +33,12 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
+/// The same for seconds as reports have them.
+#[must_use]
+pub fn seconds(seconds: f64) -> String {
+    duration(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+}
+
 /// `1,234,567`.
 #[must_use]
 pub fn count(number: u64) -> String {

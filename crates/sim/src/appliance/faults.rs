@@ -161,6 +161,9 @@ impl Faults {
         let fresh = place.root().join("faults.json.new");
         fs::write(&fresh, text).on("write", &fresh)?;
         fs::set_permissions(&fresh, fs::Permissions::from_mode(0o644)).on("open up", &fresh)?;
+        // The real sshd reads its banner from a file.
+        let banner = place.run("banner");
+        fs::write(&banner, self.banner.as_deref().unwrap_or_default()).on("write", &banner)?;
         fs::rename(&fresh, &path).on("replace", &path)
     }
 

@@ -94,7 +94,7 @@ pub struct State {
     pub seed: u64,
     /// The scale it was made at.
     pub scale: String,
-    /// Whether the Redis dump and the MySQL dump come from the real servers (`real`) or are stored ones (`stored`).
+    /// Whether the Redis dump and the `MySQL` dump come from the real servers (`real`) or are stored ones (`stored`).
     pub databases: BTreeMap<String, String>,
     /// The fork networks, by id.
     pub networks: BTreeMap<u64, Network>,
@@ -116,7 +116,7 @@ pub struct State {
     pub recorded: Vec<String>,
     /// How often the configuration was applied.
     pub applied: u32,
-    /// Log sequence number of MySQL, for binary exports.
+    /// Log sequence number of `MySQL`, for binary exports.
     pub mysql_lsn: u64,
     /// Scenario settings.
     pub knobs: Knobs,

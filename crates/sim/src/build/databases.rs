@@ -1,4 +1,4 @@
-//! The dumps of MySQL and Redis, made by the real servers where they are installed.
+//! The dumps of `MySQL` and Redis, made by the real servers where they are installed.
 
 use std::{
     collections::BTreeMap,

@@ -1,6 +1,7 @@
 //! Makes an appliance on disk from a seed: real Git repositories, real dumps, every dataset of the contract (§10.1).
 
 pub mod databases;
+pub mod extremes;
 pub mod gists;
 pub mod git;
 pub mod history;
@@ -43,12 +44,25 @@ pub struct Scale {
     pub references: u64,
     /// Lines of each audit-log index.
     pub audit_lines: u64,
+    /// Networks that are copies of the first one under other ids: many files in little time.
+    pub copies: u64,
+    /// Bytes of one incompressible file in a repository, and so of its pack; 0: no such repository.
+    pub big_pack_bytes: u64,
 }
 
 impl Scale {
     /// For tests: every kind of thing, few of each.
-    pub const S: Self =
-        Self { name: "s", networks: 5, gists: 3, pages: 3, objects: 6, references: 300, audit_lines: 40 };
+    pub const S: Self = Self {
+        name: "s",
+        networks: 5,
+        gists: 3,
+        pages: 3,
+        objects: 6,
+        references: 300,
+        audit_lines: 40,
+        copies: 0,
+        big_pack_bytes: 0,
+    };
     /// For the demonstration.
     pub const DEMO: Self = Self {
         name: "demo",
@@ -58,16 +72,18 @@ impl Scale {
         objects: 80,
         references: 2000,
         audit_lines: 2000,
+        ..Self::S
     };
-    /// For the bench.
+    /// For the bench: about 70,000 files.
     pub const M: Self = Self {
         name: "m",
-        networks: 1200,
-        gists: 300,
-        pages: 200,
-        objects: 2000,
-        references: 20_000,
+        networks: 280,
+        gists: 80,
+        pages: 60,
+        objects: 1000,
+        references: 10_000,
         audit_lines: 20_000,
+        ..Self::S
     };
     /// All scales.
     pub const ALL: [Self; 3] = [Self::S, Self::DEMO, Self::M];
@@ -148,6 +164,7 @@ impl Recipe {
         state.databases = databases::write(place, &seed, self)?;
         if !self.empty {
             networks::write(place, &seed, self.scale)?;
+            extremes::write(place, &seed, self.scale)?;
             gists::write(place, &seed, self.scale.gists)?;
             pages::write(place, &seed, self.scale.pages)?;
             storage::write(place, &seed, self.scale.objects)?;

@@ -101,6 +101,25 @@ fn secrets_conf(draw: &mut Seed, version: &str) -> String {
     text
 }
 
+/// Changes the version in the files that name it.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn set_version(place: &Place, version: &str) -> Result<(), SimError> {
+    let path = place.disk("/etc/github/enterprise-release");
+    fs::write(&path, release(version)).on("write", path)?;
+    let status = Command::new("git")
+        .args(["config", "-f"])
+        .arg(place.disk("/data/user/common/github.conf"))
+        .args(["core.package-version", version])
+        .status()
+        .on("run", "git config")?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(SimError::Program { program: "git config".to_owned(), reason: status.to_string() })
+}
+
 fn release(version: &str) -> String {
     format!("RELEASE_VERSION=\"{version}\"\nRELEASE_PLATFORM=\"lxc\"\nRELEASE_BUILD_DATE=\"2023-12-05\"\n")
 }

@@ -1,5 +1,7 @@
 //! The small datasets: dumps, settings, secrets, keys, and what the appliance has registered.
 
+#![allow(clippy::unnecessary_wraps, reason = "all datasets are compared through one signature")]
+
 use std::{fs, path::Path};
 
 use super::{Aspects, Finding};

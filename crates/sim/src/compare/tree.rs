@@ -35,11 +35,11 @@ pub(super) fn special(a: &Place, b: &Place, aspects: &Aspects) -> Result<Finding
 }
 
 pub(super) fn pages(a: &Place, b: &Place, aspects: &Aspects) -> Result<Finding, SimError> {
-    trees(a, b, "/data/user/pages", aspects, |path| part(path, 4) != "")
+    trees(a, b, "/data/user/pages", aspects, |path| !part(path, 4).is_empty())
 }
 
 pub(super) fn storage(a: &Place, b: &Place, aspects: &Aspects) -> Result<Finding, SimError> {
-    trees(a, b, "/data/user/storage", aspects, |path| part(path, 3) != "")
+    trees(a, b, "/data/user/storage", aspects, |path| !part(path, 3).is_empty())
 }
 
 pub(super) fn git_hooks(a: &Place, b: &Place, aspects: &Aspects) -> Result<Finding, SimError> {
@@ -49,7 +49,7 @@ pub(super) fn git_hooks(a: &Place, b: &Place, aspects: &Aspects) -> Result<Findi
 }
 
 pub(super) fn elasticsearch(a: &Place, b: &Place, aspects: &Aspects) -> Result<Finding, SimError> {
-    trees(a, b, "/data/user/elasticsearch", aspects, |path| part(path, 0) != "")
+    trees(a, b, "/data/user/elasticsearch", aspects, |path| !part(path, 0).is_empty())
 }
 
 fn part(path: &Path, index: usize) -> String {

@@ -38,12 +38,11 @@ pub fn run(place: &Place) -> u8 {
         None => shell.arg("-l"),
     };
     let faults = Faults::load(place).unwrap_or_default();
-    match faults.claim(place, Scope::Door, &text) {
-        Some(fault) => play(place, fault, shell),
-        None => {
-            let error = shell.exec();
-            complain(&format!("cannot start bash: {error}"))
-        }
+    if let Some(fault) = faults.claim(place, Scope::Door, &text) {
+        play(place, fault, shell)
+    } else {
+        let error = shell.exec();
+        complain(&format!("cannot start bash: {error}"))
     }
 }
 
@@ -53,6 +52,7 @@ fn complain(text: &str) -> u8 {
 }
 
 /// Runs `command` under `fault`, and returns the exit code to end with.
+#[must_use]
 pub fn play(place: &Place, fault: &Fault, mut command: Command) -> u8 {
     let Some(limit) = fault.after_bytes else {
         if !matches!(fault.action, Action::Vanish { .. }) {

@@ -268,22 +268,19 @@ impl Request {
             return Ok(());
         }
         let _ = handle.eof(id).await;
-        match status.signal() {
-            Some(signal) => {
-                let _ = handle
-                    .exit_signal_request(
-                        id,
-                        signal_name(signal),
-                        status.core_dumped(),
-                        String::new(),
-                        String::new(),
-                    )
-                    .await;
-            }
-            None => {
-                let code = status.code().and_then(|code| u32::try_from(code).ok()).unwrap_or(255);
-                let _ = handle.exit_status_request(id, code).await;
-            }
+        if let Some(signal) = status.signal() {
+            let _ = handle
+                .exit_signal_request(
+                    id,
+                    signal_name(signal),
+                    status.core_dumped(),
+                    String::new(),
+                    String::new(),
+                )
+                .await;
+        } else {
+            let code = status.code().and_then(|code| u32::try_from(code).ok()).unwrap_or(255);
+            let _ = handle.exit_status_request(id, code).await;
         }
         let _ = handle.close(id).await;
         if let Some(feeding) = feeding {

@@ -5,6 +5,7 @@
 //! and has `sudo` without password, as on a real appliance (contract §10.1).
 
 use std::{
+    fmt::Write as _,
     fs,
     io::{BufRead, Write},
     net::{SocketAddr, TcpStream},
@@ -187,9 +188,9 @@ fn own_etc(place: &Place, root: &Path) -> Result<(), SimError> {
     for user in USERS {
         let (name, id) = (user.name, user.id);
         let shell = if name == "admin" { "/bin/bash" } else { "/usr/sbin/nologin" };
-        passwd += &format!("{name}:x:{id}:{id}::{}:{shell}\n", user.home);
-        group += &format!("{name}:x:{id}:\n");
-        shadow += &format!("{name}:*:19000:0:99999:7:::\n");
+        let _ = writeln!(passwd, "{name}:x:{id}:{id}::{}:{shell}", user.home);
+        let _ = writeln!(group, "{name}:x:{id}:");
+        let _ = writeln!(shadow, "{name}:*:19000:0:99999:7:::");
     }
     if !passwd.lines().any(|line| line.starts_with("sshd:")) {
         passwd += "sshd:x:5099:65534::/run/sshd:/usr/sbin/nologin\n";
@@ -228,7 +229,7 @@ fn start_sshd(place: &Place, listen: SocketAddr) -> Result<Pid, SimError> {
     );
     for kind in ["ed25519", "rsa", "ecdsa"] {
         if place.disk(&format!("/data/user/common/ssh_host_{kind}_key")).exists() {
-            config += &format!("HostKey /data/user/common/ssh_host_{kind}_key\n");
+            let _ = writeln!(config, "HostKey /data/user/common/ssh_host_{kind}_key");
         }
     }
     // Copies: the appliance's folder may be closed to the admin, the login's files must not be.

@@ -52,7 +52,7 @@ impl Rewrite {
 }
 
 fn continues_a_path(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte >= 0x80 || b"/._-}~".contains(&byte)
+    byte.is_ascii_alphanumeric() || byte >= 0x80 || b"/._}~".contains(&byte)
 }
 
 fn starts_with_path(text: &[u8], root: &[u8]) -> bool {
@@ -67,14 +67,19 @@ fn starts_with_path(text: &[u8], root: &[u8]) -> bool {
 /// Whether a command is a shell that reads its script from stdin, so that stdin is text with paths in it.
 #[must_use]
 pub fn reads_script(command: &str) -> bool {
-    let mut words = command.split_whitespace().skip_while(|word| {
-        matches!(*word, "nice" | "ionice" | "sudo" | "env" | "/usr/bin/env" | "exec")
-            || word.starts_with('-')
-            || word.parse::<i32>().is_ok()
-            || word.contains('=')
-    });
+    let mut words = command.split_whitespace().peekable();
+    while let Some(word) = words.peek() {
+        let value = matches!(*word, "-u" | "-g" | "-n" | "-c");
+        let before = matches!(*word, "nice" | "ionice" | "sudo" | "env" | "/usr/bin/env" | "exec");
+        if !before && !word.starts_with('-') && !word.contains('=') {
+            break;
+        }
+        words.next();
+        // `sudo -n` has no value, `nice -n 19` has one.
+        words.next_if(|next| value && !next.starts_with('-') && !next.contains("sh") && *next != "sudo");
+    }
     let shell = matches!(words.next(), Some("sh" | "bash" | "/bin/sh" | "/bin/bash"));
-    let mut rest = words.peekable();
+    let mut rest = words;
     while rest.peek().is_some_and(|word| word.starts_with('-')) {
         let Some(flag) = rest.next() else { break };
         if !flag.starts_with("--") && flag.contains('c') {
@@ -101,7 +106,7 @@ mod tests {
             ("/usr/local/share/enterprise/ghe-es-dump-json u", "/x/run/enterprise/ghe-es-dump-json u"),
             ("test -e /usr/local/bin/ghe-export-mssql", "test -e /x/run/shims/ghe-export-mssql"),
             ("cat <\"/tmp/lsndir/a\" >/tmp/b", "cat <\"/x/tmp/lsndir/a\" >/tmp/b"),
-            ("echo ${dir}/data", "echo ${dir}/data"),
+            ("echo ${dir}/data ${D:-/data/user}", "echo ${dir}/data ${D:-/x/disk/data/user}"),
         ];
         for (text, expected) in cases {
             assert_eq!(String::from_utf8(rewrite.apply(text.as_bytes())).unwrap(), expected);

@@ -66,17 +66,17 @@ impl Sshd {
         }
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().on("start", "unshare")?;
-        let control = child.stdin.take();
-        let mut line = String::new();
+        let pipe = child.stdin.take();
+        let mut first = String::new();
         if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut line).on("read", "the door's first line")?;
+            BufReader::new(stdout).read_line(&mut first).on("read", "the door's first line")?;
         }
-        match serde_json::from_str(&line) {
-            Ok(reachable) => Ok(Self { child, control, reachable }),
+        match serde_json::from_str(&first) {
+            Ok(reachable) => Ok(Self { child, control: pipe, reachable }),
             Err(error) => {
-                drop(control);
+                drop(pipe);
                 let _ = child.wait();
-                Err(SimError::Ssh(format!("the sshd door did not open: {error}; {line}")))
+                Err(SimError::Ssh(format!("the sshd door did not open: {error}; {first}")))
             }
         }
     }

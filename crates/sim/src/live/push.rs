@@ -37,7 +37,7 @@ pub fn push(place: &Place, route: &str, branch: &[u8], seed: &mut Seed) -> Resul
     let text = format!("tree {tree}\n{parents}author {who}\ncommitter {who}\n\nPush {}\n", seed.hex(8));
     let commit = incoming.add("commit", text.as_bytes())?;
     incoming.migrate()?;
-    update(place, route, branch, parent, &commit)
+    update(place, route, branch, parent.as_deref(), &commit)
 }
 
 /// Moves a reference from `old` to `new`; whether it still had `old` and its lock was free.
@@ -48,17 +48,17 @@ pub fn update(
     place: &Place,
     route: &str,
     name: &[u8],
-    old: Option<String>,
+    old: Option<&str>,
     new: &str,
 ) -> Result<bool, SimError> {
     let repository = place.repositories().join(route);
     let path = repository.join(OsStr::from_bytes(name));
     let Some(lock) = Lock::take(&path)? else { return Ok(false) };
-    if refs::read(&repository, name)? != old {
+    if refs::read(&repository, name)?.as_deref() != old {
         return Ok(false);
     }
     journal::append(place, route, name, Some(new.to_owned()))?;
-    log_reference(&repository, name, old.as_deref(), new)?;
+    log_reference(&repository, name, old, new)?;
     lock.commit(format!("{new}\n").as_bytes())?;
     adopt_below(&repository, &path)?;
     Ok(true)

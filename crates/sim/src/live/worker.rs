@@ -94,7 +94,7 @@ fn gather(place: &Place, route: &str, store: &Path, member: &Path) -> Result<(),
         let remote = format!("refs/remotes/{id}/{name}");
         if known.get(remote.as_bytes()) != Some(value) {
             journal::append(place, &format!("{route}/network.git"), remote.as_bytes(), Some(value.clone()))?;
-            update += &format!("update {remote} {value}\n");
+            update.extend(["update ", &remote, " ", value, "\n"]);
             wanted.push(value);
         }
     }

@@ -8,28 +8,53 @@
 pub(super) struct Log {
     /// `SHA256:…` of the key that the host showed.
     pub(super) shown: Option<String>,
-    /// The kinds of keys that the host has, when it has none of the pinned ones.
-    pub(super) offer: Option<String>,
-    /// The host's key is not pinned, or another one is.
-    pub(super) host_key_refused: bool,
-    /// The host has no key of the kinds that are pinned.
-    pub(super) no_host_key_of_kind: bool,
-    /// Our key was refused.
-    pub(super) key_refused: bool,
-    /// We are let in.
-    pub(super) authenticated: bool,
-    /// The command was sent, and may run.
-    pub(super) sent: bool,
-    /// The command was started.
-    pub(super) accepted: bool,
-    /// The remote output came to its proper end.
+    /// How far it got.
+    pub(super) phase: Phase,
+    /// Who refused whom, if it did not get far.
+    pub(super) refusal: Option<Refusal>,
+    /// The news of the command's end.
+    pub(super) end: Option<RemoteEnd>,
+    /// Whether the remote output came to its proper end.
     pub(super) complete: bool,
-    /// An exit status arrived.
-    pub(super) exit_status: bool,
-    /// The news of a signal arrived.
-    pub(super) exit_signal: bool,
     /// The last message that is meant for people.
     last: Option<String>,
+}
+
+/// How far a connection got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// On the way.
+    #[default]
+    Connecting,
+    /// We are let in.
+    Authenticated,
+    /// The command was sent, and may run.
+    Sent,
+    /// The command was started.
+    Started,
+}
+
+/// Why there is no session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The host's key is not pinned, or another one is.
+    HostKey,
+    /// The host has no key of the kinds that are pinned.
+    HostKeyKind {
+        /// The kinds it has.
+        offer: String,
+    },
+    /// Our key was refused.
+    ClientKey,
+}
+
+/// What the remote side said about the command's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RemoteEnd {
+    /// It exited; the client's own exit code says how.
+    Exit,
+    /// A signal ended it.
+    Signal,
 }
 
 impl Log {
@@ -46,18 +71,22 @@ impl Log {
             "debug1" if text.starts_with("Server host key: ") => {
                 self.shown = text.split_whitespace().nth(4).map(str::to_owned);
             }
-            "debug1" if self.authenticated && text.starts_with("Sending command: ") => self.sent = true,
-            "debug1" if self.sent && text.contains(" channel 0 rtype exit-status ") => {
-                self.exit_status = true;
+            "debug1" if self.phase == Phase::Authenticated && text.starts_with("Sending command: ") => {
+                self.phase = Phase::Sent;
             }
-            "debug1" if self.sent && text.contains(" channel 0 rtype exit-signal ") => {
-                self.exit_signal = true;
+            "debug1" if self.phase >= Phase::Sent && text.contains(" channel 0 rtype exit-status ") => {
+                self.end = Some(RemoteEnd::Exit);
             }
-            "debug2" if self.sent && text.starts_with("exec request accepted on channel 0") => {
-                self.accepted = true;
+            "debug1" if self.phase >= Phase::Sent && text.contains(" channel 0 rtype exit-signal ") => {
+                self.end = Some(RemoteEnd::Signal);
             }
-            "debug2" if self.sent && (text == "channel 0: rcvd eof" || text == "channel 0: rcvd close") => {
-                self.complete = true;
+            "debug2"
+                if self.phase == Phase::Sent && text.starts_with("exec request accepted on channel 0") =>
+            {
+                self.phase = Phase::Started;
+            }
+            "debug2" if self.phase >= Phase::Sent => {
+                self.complete |= text == "channel 0: rcvd eof" || text == "channel 0: rcvd close";
             }
             _ => {}
         }
@@ -65,22 +94,21 @@ impl Log {
 
     fn message(&mut self, line: &str) {
         if line.starts_with("Authenticated to ") {
-            self.authenticated = true;
+            self.phase = self.phase.max(Phase::Authenticated);
             return;
         }
         if line.starts_with("Transferred: ") || line.starts_with("Bytes per second: ") || line.is_empty() {
             return;
         }
-        if !self.authenticated {
+        if self.phase == Phase::Connecting {
             if line.starts_with("Host key verification failed") {
-                self.host_key_refused = true;
+                self.refusal = Some(Refusal::HostKey);
             }
             if let Some((_, offer)) = line.split_once("no matching host key type found. Their offer: ") {
-                self.no_host_key_of_kind = true;
-                self.offer = Some(format!("a key of another kind ({offer})"));
+                self.refusal = Some(Refusal::HostKeyKind { offer: offer.to_owned() });
             }
             if line.contains("Permission denied (") || line.contains("Too many authentication failures") {
-                self.key_refused = true;
+                self.refusal = Some(Refusal::ClientKey);
             }
         }
         self.last = Some(line.strip_prefix("ssh: ").unwrap_or(line).to_owned());
@@ -113,7 +141,7 @@ mod tests {
              debug2: channel 0: rcvd eof\ndebug2: channel 0: rcvd close\nTransferred: sent 1, received 2 bytes\n"
         ));
         assert_eq!(log.shown.as_deref(), Some("SHA256:abc"));
-        assert!(log.sent && log.accepted && log.exit_status && log.complete && !log.exit_signal);
+        assert_eq!((log.phase, log.end, log.complete), (Phase::Started, Some(RemoteEnd::Exit), true));
         assert_eq!(log.reason(), None);
     }
 
@@ -123,7 +151,7 @@ mod tests {
             "debug1: Server host key: ssh-ed25519 SHA256:new\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\n\
              Host key verification failed.\n",
         );
-        assert!(log.host_key_refused && !log.key_refused && !log.sent);
+        assert_eq!((log.phase, &log.refusal), (Phase::Connecting, &Some(Refusal::HostKey)));
         assert_eq!(log.shown.as_deref(), Some("SHA256:new"));
     }
 
@@ -132,15 +160,15 @@ mod tests {
         let log = read(
             "Unable to negotiate with ::1 port 122: no matching host key type found. Their offer: ssh-rsa\n",
         );
-        assert!(log.no_host_key_of_kind);
-        assert_eq!(log.offer.as_deref(), Some("a key of another kind (ssh-rsa)"));
+        assert_eq!(log.refusal, Some(Refusal::HostKeyKind { offer: "ssh-rsa".to_owned() }));
     }
 
     #[test]
     fn a_refused_key_and_a_refused_connection_differ() {
-        assert!(read("admin@ghe: Permission denied (publickey).\n").key_refused);
+        let log = read("admin@ghe: Permission denied (publickey).\n");
+        assert_eq!(log.refusal, Some(Refusal::ClientKey));
         let log = read("ssh: connect to host ghe port 122: Connection refused\r\n");
-        assert!(!log.key_refused && !log.host_key_refused);
+        assert_eq!(log.refusal, None);
         assert_eq!(log.reason().as_deref(), Some("connect to host ghe port 122: Connection refused"));
     }
 
@@ -150,6 +178,6 @@ mod tests {
             "debug1: Sending command: x\ndebug1: f: channel 0 rtype exit-status reply 0\n\
              debug2: channel 0: rcvd eof\n",
         );
-        assert!(!log.sent && !log.exit_status && !log.complete);
+        assert_eq!((log.phase, log.end, log.complete), (Phase::Connecting, None, false));
     }
 }

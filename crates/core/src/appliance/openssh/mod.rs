@@ -8,6 +8,7 @@
 mod arguments;
 mod log;
 mod memory_file;
+mod messages;
 mod process;
 
 use std::{
@@ -20,7 +21,11 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use self::{memory_file::MemoryFile, process::Process};
+use self::{
+    log::{Phase, Refusal},
+    memory_file::MemoryFile,
+    process::Process,
+};
 use super::{
     channel::{Channel, ChannelError, RemoteCommand, Running},
     hostkeys::HostKey,
@@ -141,27 +146,27 @@ impl Shared {
         let (log, said) = process.autopsy().await;
         let target = self.settings.target.to_string();
         let reason = log.reason().or(said);
-        if log.sent {
+        if log.phase >= Phase::Sent {
             let reason = reason.unwrap_or_else(|| "ssh ended".to_owned());
             return ChannelError::Ended { label: command.label.clone(), reason };
         }
-        if log.host_key_refused || log.no_host_key_of_kind {
-            let mut shown = log.shown.clone();
-            if shown.is_none() && log.no_host_key_of_kind {
-                shown = self.look(command, failed).await;
+        let shown = match log.refusal {
+            None => return failed(reason.unwrap_or_else(|| "ssh ended without a word".to_owned())),
+            Some(Refusal::ClientKey) => {
+                let (user, key) = (self.settings.target.user().to_owned(), self.settings.key.fingerprint());
+                return ChannelError::Authentication { target, user, key };
             }
-            let shown = shown.or(log.offer).unwrap_or_else(|| "an unknown key".to_owned());
-            if pins.is_empty() {
-                return ChannelError::HostKeyUnknown { target, shown };
+            Some(Refusal::HostKey) => log.shown.unwrap_or_else(|| "an unknown key".to_owned()),
+            Some(Refusal::HostKeyKind { offer }) => {
+                let looked = self.look(command, failed).await;
+                looked.unwrap_or_else(|| format!("a key of another kind ({offer})"))
             }
-            let pinned = pins.iter().map(HostKey::fingerprint).collect::<Vec<_>>().join(", ");
-            return ChannelError::HostKeyChanged { target, pinned, shown };
+        };
+        if pins.is_empty() {
+            return ChannelError::HostKeyUnknown { target, shown };
         }
-        if log.key_refused {
-            let (user, key) = (self.settings.target.user().to_owned(), self.settings.key.fingerprint());
-            return ChannelError::Authentication { target, user, key };
-        }
-        failed(reason.unwrap_or_else(|| "ssh ended without a word".to_owned()))
+        let pinned = pins.iter().map(HostKey::fingerprint).collect::<Vec<_>>().join(", ");
+        ChannelError::HostKeyChanged { target, pinned, shown }
     }
 
     /// The fingerprint of whatever key the host shows when any kind is welcome.

@@ -4,24 +4,24 @@ use std::{
     collections::VecDeque,
     ffi::OsString,
     io,
-    os::{fd::OwnedFd, unix::process::ExitStatusExt},
+    os::unix::process::ExitStatusExt,
     path::Path,
     process::{ExitStatus as ProcessStatus, Stdio},
-    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::unix::pipe,
+    io::{AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
-    sync::watch,
-    task::JoinHandle,
     time::timeout,
 };
 
-use super::{arguments::SESSION_MARK, log::Log, memory_file::path_of};
+use super::{
+    arguments::SESSION_MARK,
+    log::{Log, Phase, RemoteEnd},
+    messages::Messages,
+};
 use crate::appliance::{
     channel::ExitStatus,
     transport::{Event, Remote, Sink},
@@ -29,20 +29,10 @@ use crate::appliance::{
 
 /// Bytes read from a pipe at once.
 const READ_BYTES: usize = 128 * 1024;
-/// Longest time for the rest of the messages after the process has ended.
+/// Longest time for a process to end after it was told to.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Bytes before the mark that are looked through; a server's banner is far shorter.
 const UNMARKED_BYTES_MAX: usize = 1024 * 1024;
-
-/// What is understood of the messages, as it grows; the channel closes with the last message.
-type LogWatch = watch::Receiver<Log>;
-
-/// Our end of the pipe for messages, open until `ssh` has opened its own: then only `ssh` keeps the pipe alive.
-type Door = Arc<Mutex<Option<io::PipeWriter>>>;
-
-fn close_door(door: &Door) {
-    *door.lock().unwrap_or_else(PoisonError::into_inner) = None;
-}
 
 /// An `ssh` that was spawned.
 pub(super) struct Process {
@@ -50,9 +40,7 @@ pub(super) struct Process {
     stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
     stderr: Stderr,
-    log: LogWatch,
-    door: Door,
-    reader: JoinHandle<()>,
+    messages: Messages,
     buffer: BytesMut,
     last: VecDeque<Event>,
 }
@@ -67,9 +55,9 @@ struct Stderr {
 impl Process {
     /// Spawns `program` with the arguments made for the path of its log.
     pub(super) fn spawn(program: &Path, arguments: impl FnOnce(&Path) -> Vec<OsString>) -> io::Result<Self> {
-        let (log_reader, log_writer) = io::pipe()?;
+        let (messages, log) = Messages::open()?;
         let mut child = Command::new(program)
-            .args(arguments(&path_of(&log_writer)))
+            .args(arguments(&log))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -77,18 +65,12 @@ impl Process {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        let (log_sender, log) = watch::channel(Log::default());
-        let messages = pipe::Receiver::from_owned_fd(OwnedFd::from(log_reader))?;
-        let door = Arc::new(Mutex::new(Some(log_writer)));
-        let reader = tokio::spawn(read_log(messages, Arc::clone(&door), log_sender));
         Ok(Self {
             stdin: child.stdin.take(),
             stdout: child.stdout.take(),
             stderr: Stderr { pipe: child.stderr.take(), buffer: BytesMut::new(), marked: false },
             child,
-            log,
-            door,
-            reader,
+            messages,
             buffer: BytesMut::new(),
             last: VecDeque::new(),
         })
@@ -96,26 +78,26 @@ impl Process {
 
     /// Waits until the remote side has started the command; `false` when the process ended before.
     pub(super) async fn started(&mut self) -> bool {
-        let Self { child, log, door, .. } = self;
         tokio::select! {
             biased;
-            accepted = accepted(log) => return accepted,
-            _ = child.wait() => close_door(door),
+            started = self.messages.started() => return started,
+            _ = self.child.wait() => {}
         }
-        // Its messages may still be on the way.
-        timeout(LAST_WORDS, accepted(log)).await.unwrap_or(false)
+        // Its last messages may still be on the way.
+        self.messages.rest().await;
+        self.log().phase == Phase::Started
     }
 
     /// What is understood so far.
     pub(super) fn log(&self) -> Log {
-        self.log.borrow().clone()
+        self.messages.log()
     }
 
     /// What is known of a process that ended early: its messages, and the last line of its stderr.
     pub(super) async fn autopsy(mut self) -> (Log, Option<String>) {
         let _ = self.child.start_kill();
         let _ = timeout(LAST_WORDS, self.child.wait()).await;
-        self.all_messages().await;
+        self.messages.rest().await;
         let mut said = Vec::new();
         if let Some(pipe) = self.stderr.pipe.as_mut() {
             let _ = timeout(LAST_WORDS, pipe.take(64 * 1024).read_to_end(&mut said)).await;
@@ -131,14 +113,9 @@ impl Process {
         (self, Input { stdin })
     }
 
-    async fn all_messages(&mut self) {
-        close_door(&self.door);
-        let _ = timeout(LAST_WORDS, async { while self.log.changed().await.is_ok() {} }).await;
-    }
-
     /// The last events, once both pipes are empty and the process has ended.
     async fn verdict(&mut self, status: io::Result<ProcessStatus>) {
-        self.all_messages().await;
+        self.messages.rest().await;
         if !self.stderr.marked {
             // No mark, no banner to cut off: rather too much than too little.
             let rest = std::mem::take(&mut self.stderr.buffer).freeze();
@@ -150,8 +127,10 @@ impl Process {
         let exit = match code {
             _ if !log.complete => None,
             // The client does not tell which signal it was.
-            Some(255) if log.exit_signal => Some(ExitStatus::Signal("of unknown name".to_owned())),
-            Some(255) if !log.exit_status => None,
+            Some(255) if log.end == Some(RemoteEnd::Signal) => {
+                Some(ExitStatus::Signal("of unknown name".to_owned()))
+            }
+            Some(255) if log.end.is_none() => None,
             code => code.map(ExitStatus::Code),
         };
         match exit {
@@ -159,10 +138,6 @@ impl Process {
             None => self.last.push_back(Event::Gone(gone(&log, status))),
         }
     }
-}
-
-async fn accepted(log: &mut LogWatch) -> bool {
-    log.wait_for(|log| log.accepted).await.is_ok()
 }
 
 fn gone(log: &Log, status: io::Result<ProcessStatus>) -> String {
@@ -207,7 +182,6 @@ impl Remote for Process {
     async fn close(mut self) {
         let _ = self.child.start_kill();
         let _ = timeout(LAST_WORDS, self.child.wait()).await;
-        self.reader.abort();
     }
 }
 
@@ -235,25 +209,6 @@ async fn read_some<R: tokio::io::AsyncRead + Unpin>(pipe: Option<&mut R>, buffer
     match pipe {
         Some(pipe) => pipe.read_buf(buffer).await.unwrap_or(0),
         None => std::future::pending().await,
-    }
-}
-
-/// Understands the messages as they come.
-async fn read_log(messages: pipe::Receiver, door: Door, log: watch::Sender<Log>) {
-    let mut lines = BufReader::new(messages);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        match lines.read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        close_door(&door);
-        log.send_if_modified(|log| {
-            let before = log.clone();
-            log.line(&String::from_utf8_lossy(&line));
-            *log != before
-        });
     }
 }
 

@@ -28,7 +28,7 @@ const WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 /// Connections that shake hands at the same time; a server drops the eleventh by default.
 const HANDSHAKES_MAX: usize = 4;
 /// Longest time between new session keys.
-const REKEY_INTERVAL: Duration = Duration::from_secs(3600);
+const REKEY_INTERVAL: Duration = Duration::from_hours(1);
 
 /// AES-GCM first: it runs in hardware on both ends.
 const CIPHERS: &[cipher::Name] = &[

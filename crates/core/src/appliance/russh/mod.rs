@@ -120,6 +120,9 @@ impl Shared {
                 return Ok(Arc::clone(connection));
             }
         }
+        if let Some(lost) = control.take() {
+            tracing::warn!(target = %self.dial.target(), reason = lost.end(), "the control connection was lost");
+        }
         let connection = self.connect().await?;
         *control = Some(Arc::clone(&connection));
         Ok(connection)
@@ -128,6 +131,7 @@ impl Shared {
     async fn connect(&self) -> Result<Arc<Connection>, ChannelError> {
         let connection = self.dial.connect().await?;
         let shown = connection.host_key().fingerprint();
+        tracing::debug!(target = %self.dial.target(), host_key = shown, "connected");
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
         Ok(Arc::new(connection))
     }

@@ -5,22 +5,19 @@
 
 use std::{
     io::{Read, Write},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+    sync::Arc,
 };
 
 use bytes::Bytes;
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, Sleep, sleep_until},
+    time::Instant,
 };
 
 use super::{
     bridge::Bridge,
     fault::Fault,
+    limits::{Limits, Pulse},
     stderr::KeptStderr,
     stdio::{Fed, StdinWriter, StdoutFeed, StdoutReader, stdin_pipe, stdout_pipe},
 };
@@ -56,81 +53,6 @@ pub(crate) trait Sink: Send + 'static {
     fn send(&mut self, bytes: Bytes) -> impl Future<Output = bool> + Send;
     /// End of input.
     fn end(self) -> impl Future<Output = ()> + Send;
-}
-
-/// When something last moved on a command's streams.
-struct Pulse {
-    since: Instant,
-    last_ms: AtomicU64,
-}
-
-impl Pulse {
-    fn beat(&self) {
-        let passed = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_ms.store(passed, Ordering::Relaxed);
-    }
-
-    fn last(&self) -> Instant {
-        self.since + Duration::from_millis(self.last_ms.load(Ordering::Relaxed))
-    }
-}
-
-/// The limits of a command, as timers.
-struct Limits {
-    deadline: Option<(std::pin::Pin<Box<Sleep>>, Duration)>,
-    idle: Option<(std::pin::Pin<Box<Sleep>>, Duration)>,
-}
-
-impl Limits {
-    fn start(command: &RemoteCommand, now: Instant) -> Self {
-        let timer = |limit: Option<Duration>| limit.map(|limit| (Box::pin(sleep_until(now + limit)), limit));
-        Self { deadline: timer(command.deadline), idle: timer(command.idle) }
-    }
-
-    /// Waits for the end of the command's time.
-    async fn over(&mut self) -> Fault {
-        match &mut self.deadline {
-            Some((timer, after)) => {
-                timer.as_mut().await;
-                Fault::Timeout { what: "did not end", after: *after }
-            }
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Waits for the end of the command's time, or for a silence that is too long.
-    async fn over_or_idle(&mut self, pulse: &Pulse) -> Fault {
-        loop {
-            let idle_over = async {
-                match &mut self.idle {
-                    Some((timer, _)) => timer.as_mut().await,
-                    None => std::future::pending().await,
-                }
-            };
-            let deadline_over = async {
-                match &mut self.deadline {
-                    Some((timer, after)) => {
-                        timer.as_mut().await;
-                        *after
-                    }
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                biased;
-                after = deadline_over => return Fault::Timeout { what: "did not end", after },
-                () = idle_over => {}
-            }
-            // The timer is only moved when it runs out: no work per byte.
-            if let Some((timer, after)) = &mut self.idle {
-                let due = pulse.last() + *after;
-                if due <= Instant::now() {
-                    return Fault::Timeout { what: "stalled", after: *after };
-                }
-                timer.as_mut().reset(due);
-            }
-        }
-    }
 }
 
 /// A command that is being followed, as its caller holds it.
@@ -198,7 +120,7 @@ impl Following {
         sink: S,
     ) {
         let Self { mut stdout, stdin, end, interest } = self;
-        let pulse = Arc::new(Pulse { since: started, last_ms: AtomicU64::new(0) });
+        let pulse = Arc::new(Pulse::new(started));
         pulse.beat();
         let feeder = tokio::spawn(feed_stdin(stdin, sink, Arc::clone(&pulse)));
         let limits = Limits::start(command, started);

@@ -5,6 +5,7 @@
 mod bridge;
 mod fault;
 mod follow;
+mod limits;
 mod settings;
 mod stderr;
 mod stdio;

@@ -157,7 +157,7 @@ mod tests {
     fn an_idle_budget_saves_nothing_up() {
         let now = Instant::now();
         let budget = budget(1000, now);
-        assert_eq!(budget.spend(100, now + Duration::from_secs(60)), Duration::from_millis(100));
+        assert_eq!(budget.spend(100, now + Duration::from_mins(1)), Duration::from_millis(100));
     }
 
     #[test]

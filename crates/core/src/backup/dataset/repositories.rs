@@ -273,11 +273,12 @@ impl Run<'_, '_> {
         objects: Option<Node>,
         captured: &mut Captured,
     ) -> Result<(), CaptureError> {
-        let Taken { root, mut children, digest, warnings } = unit;
+        let Taken { root, mut children, digest, refs, warnings } = unit;
         captured.warnings.extend(warnings);
         children.extend(objects);
         children.sort_by(|a, b| a.name().cmp(&b.name()));
         let node = self.ctx.finish_folder(root, children)?;
+        captured.refs.extend(refs.map(|refs| (repository.clone(), refs)));
         captured.units.push((repository.clone(), digest));
         captured.replace.insert(repository, node);
         Ok(())

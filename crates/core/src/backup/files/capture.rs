@@ -1,20 +1,23 @@
 //! Captures units: lists them, takes the changed ones, and writes their trees.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     io::{self, Read},
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use super::{
-    entry_node::node_of,
     fetch::{Fate, Wanted, fetch},
-    resolve::{Child, Trust, resolve, sort},
+    refs::{self, Refs},
+    resolve::{Child, Pending, Trust, resolve, sort},
     survey::{Survey, Surveyed, Surveyor},
 };
 use crate::{
     appliance::{channel::RemoteCommand, listing::for_each_record},
-    backup::context::{CaptureError, Captured, Context, last_lines},
+    backup::{
+        context::{CaptureError, Context, last_lines},
+        unit::is_repository,
+    },
     progress::Event,
     vault::{DataId, Node, Tree, VaultError},
 };
@@ -31,6 +34,8 @@ pub struct Taken {
     pub children: Vec<Node>,
     /// Digest of the listing that was taken.
     pub digest: [u8; 16],
+    /// Digest of the references, of repositories only.
+    pub refs: Option<[u8; 32]>,
     /// Files that never held still; their last reading was taken.
     pub warnings: Vec<String>,
 }
@@ -46,6 +51,17 @@ pub enum Fortune {
     Gone,
     /// It could not be taken, for this reason.
     Failed(String),
+}
+
+/// A file's content as it was stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// Its blobs.
+    pub ids: Vec<DataId>,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The bytes themselves, of files with references only.
+    pub bytes: Option<Vec<u8>>,
 }
 
 /// Counts over all takes of a dataset.
@@ -195,18 +211,20 @@ impl Context<'_> {
                 .iter()
                 .map(|file| format!("`{}` changed in each of {ROUNDS_MAX} readings", lossy(file)))
                 .collect();
+            let refs = self.ref_digest(&path, &pending, &contents)?;
             let children = self.finish_children(pending.children, &mut contents)?;
-            fortunes.insert(path, Fortune::Taken(Taken { root: pending.node, children, digest, warnings }));
+            let taken = Taken { root: pending.node, children, digest, refs, warnings };
+            fortunes.insert(path, Fortune::Taken(taken));
         }
         Ok(again)
     }
 
-    fn fetch_contents(
+    pub(super) fn fetch_contents(
         &self,
         part: &str,
         wanted: &[Wanted],
         tally: &Tally,
-    ) -> Result<Vec<Fate<(Vec<DataId>, u64)>>, CaptureError> {
+    ) -> Result<Vec<Fate<Content>>, CaptureError> {
         let expected = wanted.iter().map(|file| file.size).sum();
         self.progress.event(Event::Expected { part, bytes: expected });
         // Packed refs are read before loose ones (contract §3.1): whatever moves between the two then vanishes or is newer.
@@ -214,18 +232,18 @@ impl Context<'_> {
         order.sort_by_key(|at| !wanted[*at].path.ends_with(b"/packed-refs"));
         let ordered: Vec<Wanted> = order.iter().map(|at| wanted[*at].clone()).collect();
         let fates =
-            fetch(self.channel, &self.settings.data_root, &self.settings.nice, &ordered, |_, body| {
+            fetch(self.channel, &self.settings.data_root, &self.settings.nice, &ordered, |at, body| {
                 if self.settings.cancel.is_cancelled() {
                     return Err(io::ErrorKind::Interrupted.into());
                 }
-                let stored = self.writer.put_file(body).map_err(into_io)?;
-                tally.bytes_read.fetch_add(stored.size, Ordering::Relaxed);
+                let content = self.store_body(&ordered[at], body).map_err(into_io)?;
+                tally.bytes_read.fetch_add(content.size, Ordering::Relaxed);
                 tally.files.fetch_add(1, Ordering::Relaxed);
-                self.progress.event(Event::Advanced { part, bytes: stored.size, items: 1 });
-                Ok((stored.content, stored.size))
+                self.progress.event(Event::Advanced { part, bytes: content.size, items: 1 });
+                Ok(content)
             });
         self.check_cancelled()?;
-        let mut sorted: Vec<Option<Fate<(Vec<DataId>, u64)>>> = Vec::new();
+        let mut sorted: Vec<Option<Fate<Content>>> = Vec::new();
         sorted.resize_with(wanted.len(), || None);
         for (fate, at) in fates?.into_iter().zip(order) {
             sorted[at] = Some(fate);
@@ -233,10 +251,41 @@ impl Context<'_> {
         Ok(sorted.into_iter().map(|fate| fate.unwrap_or(Fate::Vanished)).collect())
     }
 
+    fn store_body(&self, file: &Wanted, body: &mut dyn Read) -> Result<Content, VaultError> {
+        if file.size > refs::BYTES_MAX || !refs::holds_refs(&file.path) {
+            let stored = self.writer.put_file(body)?;
+            return Ok(Content { ids: stored.content, size: stored.size, bytes: None });
+        }
+        let mut bytes = Vec::new();
+        body.read_to_end(&mut bytes).map_err(|source| VaultError::Stream(source.into()))?;
+        let stored = self.writer.put_bytes(bytes.clone())?;
+        Ok(Content { ids: stored.content, size: stored.size, bytes: Some(bytes) })
+    }
+
+    /// The digest over a repository's references; none for other units.
+    fn ref_digest(
+        &self,
+        path: &[u8],
+        pending: &Pending,
+        contents: &[Fate<Content>],
+    ) -> Result<Option<[u8; 32]>, VaultError> {
+        if !is_repository(path) {
+            return Ok(None);
+        }
+        let read = |node: &Node| {
+            let mut bytes = Vec::new();
+            for id in node.content.iter().flatten() {
+                bytes.extend_from_slice(&self.reader.data_blob(id)?);
+            }
+            Ok(bytes)
+        };
+        Ok(Some(Refs::of(pending, contents, &read)?.digest()))
+    }
+
     fn finish_children(
         &self,
         children: Vec<Child>,
-        contents: &mut [Fate<(Vec<DataId>, u64)>],
+        contents: &mut [Fate<Content>],
     ) -> Result<Vec<Node>, VaultError> {
         let mut nodes = Vec::with_capacity(children.len());
         for child in children {
@@ -248,9 +297,9 @@ impl Context<'_> {
                 }
                 Child::Wanted(mut node, at) => {
                     let fate = std::mem::replace(&mut contents[at], Fate::Vanished);
-                    if let Fate::Stored((content, size)) | Fate::Unsteady((content, size)) = fate {
-                        node.content = Some(content);
-                        node.meta.size = size;
+                    if let Fate::Stored(content) | Fate::Unsteady(content) = fate {
+                        node.content = Some(content.ids);
+                        node.meta.size = content.size;
                         nodes.push(node);
                     }
                 }
@@ -267,91 +316,6 @@ impl Context<'_> {
         node.subtree = Some(self.writer.put_tree(&Tree { nodes: children })?);
         Ok(node)
     }
-
-    /// Captures the folders above the units: their facts, which entries they have, and stray files in them.
-    ///
-    /// # Errors
-    /// The vault or the connection fails.
-    pub fn take_spine(
-        &self,
-        part: &str,
-        survey: &Survey,
-        captured: &mut Captured,
-        tally: &Tally,
-    ) -> Result<(), CaptureError> {
-        let changed: Vec<(&Vec<u8>, &Surveyed)> =
-            survey.units.iter().filter(|(path, unit)| unit.changed() && is_spine(path)).collect();
-        if changed.is_empty() {
-            return Ok(());
-        }
-        let mut folders: BTreeMap<Vec<u8>, (Node, BTreeSet<Vec<u8>>)> = BTreeMap::new();
-        let mut strays = Vec::new();
-        for (_, unit) in &changed {
-            for entry in unit.entries()? {
-                if entry.kind == crate::appliance::listing::Kind::Folder {
-                    folders.insert(entry.path.clone(), (node_of(&entry, self.owners), BTreeSet::new()));
-                } else {
-                    strays.push(entry);
-                }
-            }
-        }
-        // Whatever the listing named below such a folder stays in it: units and other groups by their roots, strays by themselves.
-        let roots: Vec<Vec<u8>> = folders.keys().cloned().collect();
-        for path in survey.units.keys().chain(&roots).chain(strays.iter().map(|entry| &entry.path)) {
-            if let Some(at) = memchr::memrchr(b'/', path)
-                && let Some((_, names)) = folders.get_mut(&path[..at])
-            {
-                names.insert(path[at + 1..].to_vec());
-            }
-        }
-        let mut wanted = Vec::new();
-        for stray in &strays {
-            let mut node = node_of(stray, self.owners);
-            if node.is_file() && stray.size > 0 {
-                wanted.push(Wanted { path: stray.path.clone(), size: stray.size });
-            } else {
-                if node.is_file() {
-                    node.content = Some(Vec::new());
-                }
-                captured.replace.insert(stray.path.clone(), node);
-            }
-        }
-        let fates = self.fetch_contents(part, &wanted, tally)?;
-        let nodes: BTreeMap<&Vec<u8>, Node> =
-            strays.iter().map(|stray| (&stray.path, node_of(stray, self.owners))).collect();
-        for (file, fate) in wanted.iter().zip(fates) {
-            match fate {
-                Fate::Stored((content, size)) | Fate::Unsteady((content, size)) => {
-                    if let Some(node) = nodes.get(&file.path) {
-                        let mut node = node.clone();
-                        node.content = Some(content);
-                        node.meta.size = size;
-                        captured.replace.insert(file.path.clone(), node);
-                    }
-                }
-                Fate::Vanished => {
-                    if let Some(at) = memchr::memrchr(b'/', &file.path)
-                        && let Some((_, names)) = folders.get_mut(&file.path[..at])
-                    {
-                        names.remove(&file.path[at + 1..]);
-                    }
-                }
-                Fate::Failed(why) => {
-                    captured.problems.push(format!("cannot read `{}`: {why}", lossy(&file.path)))
-                }
-            }
-        }
-        for (path, (node, names)) in folders {
-            captured.remove.extend(self.gone_from(&path, &names)?);
-            captured.folders.insert(path, node.meta);
-        }
-        Ok(())
-    }
-}
-
-/// Whether a unit's path names a group of folders above the units.
-fn is_spine(path: &[u8]) -> bool {
-    crate::backup::unit::unit_of(path, true).spine
 }
 
 /// What single files of a unit met.

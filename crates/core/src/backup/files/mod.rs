@@ -7,6 +7,8 @@
 pub mod capture;
 pub mod entry_node;
 pub mod fetch;
+pub mod refs;
 pub mod resolve;
+pub mod spine;
 pub mod survey;
 pub mod tar_stream;

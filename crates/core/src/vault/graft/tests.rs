@@ -1,35 +1,8 @@
 //! A grafted tree is the tree that writing everything anew would give.
 
 use super::*;
-use crate::vault::{crypt::Cipher, index::Index, memory::MemoryStore, store::Store};
+use crate::vault::memory::Bench;
 use proptest::prelude::*;
-use rustic_core::repofile::{ConfigFile, MasterKey};
-use std::sync::Arc;
-
-struct Bench {
-    store: Arc<dyn Store>,
-    cipher: Arc<Cipher>,
-    config: ConfigFile,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let config =
-            ConfigFile { version: 2, chunker_polynomial: "3DA3358B4DC173".into(), ..ConfigFile::default() };
-        let cipher = Cipher::new(MasterKey::new()).unwrap();
-        Self { store: Arc::new(MemoryStore::new()), cipher: Arc::new(cipher), config }
-    }
-
-    fn reader(&self) -> VaultReader {
-        let index = Arc::new(Index::load(&*self.store, &self.cipher).unwrap());
-        VaultReader::new(Arc::clone(&self.store), Arc::clone(&self.cipher), index)
-    }
-
-    fn writer(&self, reader: &VaultReader) -> BlobWriter {
-        let (store, cipher) = (Arc::clone(&self.store), Arc::clone(&self.cipher));
-        BlobWriter::new(store, cipher, Arc::clone(&reader.index), &self.config).unwrap()
-    }
-}
 
 /// What a folder should be.
 #[derive(Clone, Debug, Default, PartialEq)]

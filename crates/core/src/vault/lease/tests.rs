@@ -45,6 +45,20 @@ fn a_released_lease_is_free_and_the_token_grows() {
 }
 
 #[test]
+fn half_written_leases_of_the_dead_are_cleared_away_and_those_of_the_living_are_not() {
+    let (dir, place) = place();
+    fs::create_dir_all(place.folder()).unwrap();
+    let (old, young) = (place.folder().join(".lease-old"), place.folder().join(".lease-young"));
+    for path in [&old, &young] {
+        fs::write(path, "{").unwrap();
+    }
+    let before = std::time::SystemTime::now() - Duration::from_hours(2);
+    fs::File::options().write(true).open(&old).unwrap().set_modified(before).unwrap();
+    WriteLease::take(dir.path(), "a", LONG).unwrap();
+    assert!(!old.exists() && young.exists());
+}
+
+#[test]
 fn a_dead_process_of_this_host_blocks_nobody() {
     let (dir, place) = place();
     let mut child = std::process::Command::new("true").spawn().unwrap();

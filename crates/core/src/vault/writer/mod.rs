@@ -4,11 +4,13 @@
 //! elsewhere. A killed writer leaves packs without an index (found by prune) and index files without a snapshot (their
 //! blobs are used again by the next run), and nothing that is wrong.
 //!
-//! Memory: [`QUEUE_BYTES_MAX`] of waiting blobs, one open data pack, one open tree pack, and at most two packs on their
+//! Memory: [`QUEUE_BYTES_MAX`] of waiting blobs, one open data pack, one open tree pack, and one pack on its
 //! way to the store.
 
+mod budget;
 mod pack;
 mod pool;
+mod sealer;
 mod stats;
 
 pub use stats::{StoredFile, WriteStats};
@@ -152,3 +154,6 @@ impl BlobWriter {
         self.pool.finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

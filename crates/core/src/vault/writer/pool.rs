@@ -2,13 +2,16 @@
 
 use super::{
     super::{
-        crypt::{Cipher, NONCE_LEN, OVERHEAD},
+        crypt::Cipher,
         error::{VaultError, VaultResult},
-        index::{Index, IndexFile, IndexedPack},
+        index::Index,
+        index_file::{IndexFile, IndexedPack},
         store::Store,
     },
     QUEUE_BYTES_MAX, WriteStats,
+    budget::{Budget, Taken},
     pack::{OpenPack, target_size},
+    sealer::Sealer,
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustic_core::{
@@ -17,7 +20,7 @@ use rustic_core::{
 };
 use std::{
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
@@ -26,14 +29,16 @@ use std::{
 
 /// An index file is written when this many blobs wait for one ...
 const INDEX_BLOBS_MAX: usize = 50_000;
+/// ... or this many packs do ...
+const INDEX_PACKS_MAX: usize = 64;
 /// ... or when this time has passed and something waits: a killed run loses no more.
 const INDEX_AGE_MAX: Duration = Duration::from_mins(2);
 /// What a queued blob costs beside its bytes, roughly.
 const JOB_BYTES: usize = 256;
 /// Threads at most.
 const THREADS_MAX: usize = 8;
-/// Packs on their way to the store.
-const PACKS_UNDER_WAY_MAX: usize = 2;
+/// Packs of one kind or the other on their way to the store: while one is written the next is filled.
+const PACKS_UNDER_WAY_MAX: usize = 1;
 
 /// A blob to be stored.
 pub(super) struct Job {
@@ -42,32 +47,10 @@ pub(super) struct Job {
     pub data: Vec<u8>,
 }
 
-/// A number that is taken from and given back; taking waits.
-struct Budget {
-    free: Mutex<usize>,
-    freed: Condvar,
-    limit: usize,
-}
-
-impl Budget {
-    fn new(limit: usize) -> Self {
-        Self { free: Mutex::new(limit), freed: Condvar::new(), limit }
-    }
-
-    /// Takes `amount`, or all there is if it is more than there ever can be.
-    fn take(&self, amount: usize) -> usize {
-        let amount = amount.min(self.limit);
-        let free = locked(&self.free);
-        let mut free =
-            self.freed.wait_while(free, |free| *free < amount).unwrap_or_else(PoisonError::into_inner);
-        *free -= amount;
-        amount
-    }
-
-    fn give(&self, amount: usize) {
-        *locked(&self.free) += amount;
-        self.freed.notify_all();
-    }
+/// A blob in the queue, with the room that it takes there.
+struct Queued {
+    job: Job,
+    _room: Taken,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -94,8 +77,8 @@ struct Shared {
     open: [Mutex<OpenPack>; 2],
     unindexed: Mutex<Unindexed>,
     stats: Mutex<WriteStats>,
-    queue: Budget,
-    under_way: Budget,
+    queue: Arc<Budget>,
+    under_way: Arc<Budget>,
     failed: AtomicBool,
     failure: Mutex<Option<VaultError>>,
 }
@@ -103,7 +86,7 @@ struct Shared {
 /// See the module.
 pub(super) struct Pool {
     shared: Arc<Shared>,
-    sender: Option<Sender<Job>>,
+    sender: Option<Sender<Queued>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -155,8 +138,10 @@ impl Pool {
     pub(super) fn send(&self, job: Job) -> VaultResult<()> {
         self.check()?;
         let sender = self.sender.as_ref().ok_or(VaultError::Internal("the writer is closed"))?;
-        self.shared.queue.take(job.data.len() + JOB_BYTES);
-        sender.send(job).map_err(|_| VaultError::Internal("the writer's threads are gone"))
+        let room = self.shared.queue.take(job.data.len() + JOB_BYTES);
+        sender
+            .send(Queued { job, _room: room })
+            .map_err(|_| VaultError::Internal("the writer's threads are gone"))
     }
 
     pub(super) fn finish(mut self) -> VaultResult<WriteStats> {
@@ -203,17 +188,15 @@ impl Shared {
         locked(&self.failure).clone().unwrap_or(VaultError::Internal("the writer failed"))
     }
 
-    fn work(&self, jobs: &Receiver<Job>) {
+    fn work(&self, jobs: &Receiver<Queued>) {
+        let _alarm = PanicAlarm(self);
         let mut sealer = Sealer::new(self.level);
-        for job in jobs {
-            let cost = (job.data.len() + JOB_BYTES).min(self.queue.limit);
+        for queued in jobs {
             if !self.failed.load(Ordering::Acquire)
-                && let Err(error) = self.store_blob(&mut sealer, &job)
+                && let Err(error) = self.store_blob(&mut sealer, &queued.job)
             {
                 self.fail(error);
             }
-            drop(job);
-            self.queue.give(cost);
         }
     }
 
@@ -239,14 +222,13 @@ impl Shared {
             open.add(job.kind, job.id, stored_bytes, plain_length, self.targets[slot])?;
             open.is_full(self.targets[slot]).then(|| {
                 // waiting here, with the pack locked, is what bounds memory
-                self.under_way.take(1);
-                std::mem::take(&mut *open)
+                let room = self.under_way.take(1);
+                (std::mem::take(&mut *open), room)
             })
         };
-        if let Some(pack) = full {
-            let stored = self.store_pack(pack);
-            self.under_way.give(1);
-            stored?;
+        if let Some((pack, room)) = full {
+            self.store_pack(pack)?;
+            drop(room);
             self.write_index(false)?;
         }
         Ok(())
@@ -272,7 +254,9 @@ impl Shared {
     fn write_index(&self, now: bool) -> VaultResult<()> {
         let file = {
             let mut unindexed = locked(&self.unindexed);
-            let due = unindexed.blobs >= INDEX_BLOBS_MAX || unindexed.since.elapsed() >= INDEX_AGE_MAX;
+            let due = unindexed.blobs >= INDEX_BLOBS_MAX
+                || unindexed.file.packs.len() >= INDEX_PACKS_MAX
+                || unindexed.since.elapsed() >= INDEX_AGE_MAX;
             if unindexed.blobs == 0 || !(now || due) {
                 return Ok(());
             }
@@ -285,50 +269,13 @@ impl Shared {
     }
 }
 
-/// A thread's compressor and its buffer.
-struct Sealer {
-    compressor: Option<(i32, Option<zstd::bulk::Compressor<'static>>)>,
-    buffer: Vec<u8>,
-}
+/// Makes the panic of one thread a failure of the writer at once, not only when the threads are joined.
+struct PanicAlarm<'a>(&'a Shared);
 
-impl Sealer {
-    fn new(level: Option<i32>) -> Self {
-        Self { compressor: level.map(|l| (l, None)), buffer: Vec::new() }
-    }
-
-    /// Leaves the sealed blob in `buffer`; returns the plain length when it was compressed, else 0.
-    ///
-    /// Content that does not shrink is stored as it is (the format has a type for that); trees are always compressed,
-    /// because restic's prune would repack the others.
-    fn seal(&mut self, cipher: &Cipher, kind: BlobType, data: &[u8]) -> VaultResult<u32> {
-        let compressed = self.compress(data)?.filter(|&size| kind == BlobType::Tree || size < data.len());
-        if let Some(size) = compressed {
-            self.buffer.truncate(NONCE_LEN + size);
-        } else {
-            self.buffer.clear();
-            self.buffer.resize(NONCE_LEN, 0);
-            self.buffer.extend_from_slice(data);
+impl Drop for PanicAlarm<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(VaultError::Internal("a writer thread panicked"));
         }
-        cipher.seal_in_place(&mut self.buffer)?;
-        let plain = if compressed.is_some() { data.len() } else { 0 };
-        u32::try_from(plain).map_err(|_| VaultError::Internal("a blob beyond 4 GiB"))
-    }
-
-    fn compress(&mut self, data: &[u8]) -> VaultResult<Option<usize>> {
-        let failed = |_| VaultError::Internal("compression failed");
-        let Some((level, compressor)) = &mut self.compressor else { return Ok(None) };
-        if data.is_empty() {
-            return Ok(None);
-        }
-        let compressor = match compressor {
-            Some(ready) => ready,
-            empty => empty.insert(zstd::bulk::Compressor::new(*level).map_err(failed)?),
-        };
-        let room = NONCE_LEN + zstd::zstd_safe::compress_bound(data.len());
-        if self.buffer.len() < room {
-            self.buffer.reserve(room + OVERHEAD - self.buffer.len());
-            self.buffer.resize(room, 0);
-        }
-        compressor.compress_to_buffer(data, &mut self.buffer[NONCE_LEN..]).map(Some).map_err(failed)
     }
 }

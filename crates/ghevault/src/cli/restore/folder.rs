@@ -20,8 +20,8 @@ use std::path::Path;
 pub fn run(arguments: &RestoreArgs, path: &Path, invocation: &Invocation) -> CommandResult {
     let opened = vault::open(invocation)?;
     let judged = vault::find(&opened, &arguments.snapshot)?;
-    let contents = vault::Contents::of(&opened)?;
-    let view = SnapshotView::new(&contents, judged.snapshot.tree);
+    let reader = opened.index()?;
+    let view = SnapshotView::new(&reader, judged.snapshot.tree);
     let options = FolderOptions {
         selection: Selection::new(arguments.include.iter().map(|path| path.clone().into_bytes())),
         into_existing: arguments.into_existing,

@@ -88,7 +88,7 @@ pub fn register_all(place: &Place, state: &mut State) -> Result<(), SimError> {
             register_network(place, state, &route)?;
         }
     }
-    let gist = |route: &String| route.split('/').nth(4) == Some("gist") && route.ends_with(".git");
+    let gist = |route: &String| route.split('/').nth(4) == Some("gist");
     state.gists =
         at_depth(&repositories, 6)?.iter().map(|p| relative(&repositories, p)).filter(gist).collect();
     let pages = place.disk("/data/user/pages");

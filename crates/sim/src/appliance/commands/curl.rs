@@ -18,6 +18,7 @@ struct Request {
     head: bool,
     format: Option<String>,
     output: Option<String>,
+    json: bool,
 }
 
 fn parse(call: &Call) -> Result<Request, SimError> {
@@ -30,7 +31,11 @@ fn parse(call: &Call) -> Result<Request, SimError> {
             "-d" | "--data" | "--data-binary" => request.body = Some(value()),
             "-w" | "--write-out" => request.format = Some(value()),
             "-o" | "--output" => request.output = Some(value()),
-            "-H" | "--header" | "-m" | "--max-time" | "--connect-timeout" | "--retry" => drop(value()),
+            "-H" | "--header" => {
+                let header = value().to_ascii_lowercase();
+                request.json |= header.starts_with("content-type:") && header.contains("application/json");
+            }
+            "-m" | "--max-time" | "--connect-timeout" | "--retry" => drop(value()),
             "--fail" | "--fail-with-body" => request.fail = true,
             "--head" => request.head = true,
             flag if flag.starts_with("-X") => request.method = Some(flag[2..].to_owned()),
@@ -73,7 +78,11 @@ pub(super) fn run(call: &Call) -> Ended {
         (_, Some(_)) => "POST",
         _ => "GET",
     });
-    let (status, mut body) = answer(call, method, path, request.body.as_deref())?;
+    let (status, mut body) = if request.body.is_some() && !request.json && wants_json(call)? {
+        (406, "{\"error\":\"Content-Type header is not supported\",\"status\":406}".to_owned())
+    } else {
+        answer(call, method, path, request.body.as_deref())?
+    };
     if request.head {
         body = format!("HTTP/1.1 {status} {}\r\n\r\n", if status == 200 { "OK" } else { "Not Found" });
     }
@@ -83,7 +92,7 @@ pub(super) fn run(call: &Call) -> Ended {
     } else {
         match &request.output {
             Some(file) => {
-                fs::File::create(file).and_then(|mut f| f.write_all(body.as_bytes())).on("write", file)?
+                fs::File::create(file).and_then(|mut f| f.write_all(body.as_bytes())).on("write", file)?;
             }
             None => call.print(&body)?,
         }
@@ -95,6 +104,13 @@ pub(super) fn run(call: &Call) -> Ended {
         call.print(text.replace("\\n", "\n"))?;
     }
     Ok(if failed { 22 } else { 0 })
+}
+
+/// From GHES 3.13 on, Elasticsearch 8 refuses a body that does not say it is JSON (contract §2.10).
+fn wants_json(call: &Call) -> Result<bool, SimError> {
+    let version = State::load(&call.place)?.version;
+    let minor = version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
+    Ok(minor.is_some_and(|minor| minor >= 13))
 }
 
 fn answer(call: &Call, method: &str, path: &str, body: Option<&str>) -> Result<(u16, String), SimError> {

@@ -5,6 +5,7 @@
 mod authorized_keys;
 pub mod ca_certificates;
 mod call;
+mod chown;
 mod cluster;
 mod config;
 pub mod config_apply;
@@ -98,7 +99,7 @@ pub const ENTERPRISE: &[&str] = &[
 ];
 
 /// Stand-ins that only the embedded door needs: it has no other users, and sees all of the machine's processes.
-pub const EMBEDDED: &[&str] = &["ps", "sudo"];
+pub const EMBEDDED: &[&str] = &["chgrp", "chown", "ps", "sudo"];
 
 /// Stand-ins for programs that the machine of the embedded door may lack.
 pub const FALLBACKS: &[&str] = &["ionice", "nice", "pigz", "sponge", "unpigz"];
@@ -171,7 +172,7 @@ fn dispatch(call: &Call) -> Ended {
         | "ghe-cluster-each"
         | "ghe-cluster-host-check"
         | "ghe-cluster-nodes"
-        | "ghe-repl-status" => cluster::run(call),
+        | "ghe-repl-status" => Ok(cluster::run(call)),
         "ghe-config" => config::run(call),
         "ghe-config-apply" => config_apply::run(call),
         "ghe-export-authorized-keys" => authorized_keys::export(call),
@@ -204,6 +205,7 @@ fn dispatch(call: &Call) -> Ended {
         "github-env" => github_env::run(call),
         "logger" => logger::run(call),
         "nomad" | "service" | "systemctl" => services::run(call),
+        "chgrp" | "chown" => Ok(chown::run(call)),
         "ps" => ps::run(call),
         "sudo" | "nice" | "ionice" => sudo::run(call),
         "sponge" => sponge::run(call),

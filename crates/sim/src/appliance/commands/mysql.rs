@@ -101,6 +101,11 @@ pub fn append(place: &Place, statement: &str) -> Result<(), SimError> {
     if let Ok(mut file) = fs::File::open(&path) {
         file.read_to_end(&mut sql).on("read", &path)?;
     }
+    // The dump's last line says that it is whole; rows stand before it.
+    let end = b"-- Dump completed";
+    let last = sql.windows(end.len()).rposition(|window| window == end).unwrap_or(sql.len());
+    let closing = sql.split_off(last);
     writeln!(sql, "{statement}").on("write", &path)?;
+    sql.extend(closing);
     replace(place, &sql)
 }

@@ -17,7 +17,7 @@ pub(super) fn routes(call: &Call, name: &str) -> Ended {
     let mut text = String::new();
     for line in call.stdin_lines()? {
         let item = line.split(' ').next().unwrap_or_default();
-        text.push_str(&format!("{item} {server}\n"));
+        text.extend([item, " ", &server, "\n"]);
     }
     call.print(text)?;
     Ok(0)
@@ -36,7 +36,7 @@ pub(super) fn finalize(call: &Call, name: &str) -> Ended {
                 .trim_start_matches("/data/user/repositories/");
             match name.split('-').next() {
                 Some("gist") if place.repositories().join(route).is_dir() => {
-                    _ = state.gists.insert(route.to_owned())
+                    _ = state.gists.insert(route.to_owned());
                 }
                 Some("dgit") if place.repositories().join(route).is_dir() => {
                     crate::appliance::commands::config_apply::register_network(&place, state, route)?;

@@ -10,7 +10,7 @@ pub(super) fn repositories(call: &Call) -> Ended {
     let mut text = String::new();
     for route in networks.chain(&state.gists).chain(&state.knobs.routes_extra) {
         if !state.knobs.routes_hidden.contains(route) {
-            text.push_str(&format!("{route} {server}\n"));
+            text.extend([route, " ", &server, "\n"]);
         }
     }
     call.print(text)?;
@@ -23,7 +23,7 @@ pub(super) fn storage(call: &Call) -> Ended {
     let mut text = String::new();
     for object in &state.storage {
         let name = &object.sha256;
-        text.push_str(&format!("{}/{}/{}/{name} {server}\n", &name[..1], &name[..2], &name[2..4]));
+        text.extend([&name[..1], "/", &name[..2], "/", &name[2..4], "/", name, " ", &server, "\n"]);
     }
     call.print(text)?;
     Ok(0)

@@ -7,10 +7,9 @@ pub(super) fn run(call: &Call) -> Ended {
     let words: Vec<&str> =
         call.args.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
     let (service, action) = match (call.name.as_str(), &words[..]) {
-        ("service", [service, action, ..]) => (*service, *action),
-        ("systemctl", [action, service, ..]) => (*service, *action),
-        ("nomad", ["job", action, job, ..]) => (*job, *action),
-        ("nomad", [action, job, ..]) => (*job, *action),
+        ("service", [service, action, ..])
+        | ("systemctl" | "nomad", [action, service])
+        | ("nomad", ["job", action, service, ..]) => (*service, *action),
         _ => return Ok(1),
     };
     if matches!(action, "is-active" | "status") {

@@ -1,71 +1,38 @@
-//! Whom a transport trusts and by whom it is trusted: host keys, client keys, and what is said when either fails.
-
-#[path = "support/sshd.rs"]
-mod sshd;
+//! Whom a transport trusts and by whom it is trusted, and what is said when either fails.
 
 use std::{
-    io::{Read, Write},
+    io::Read,
     net::TcpListener,
     time::{Duration, Instant},
 };
 
 use ghevault_core::appliance::{
-    channel::{Channel, ChannelError, RemoteCommand},
-    russh::scan,
+    channel::{ChannelError, RemoteCommand},
     target::Target,
     transport::{TransportKind, TransportSettings, connect},
 };
-use sshd::{KEY_KINDS, Sshd};
+
+use crate::{
+    bench::{over, refused, says},
+    contract,
+    sshd::{KEY_KINDS, Sshd},
+};
 
 const LIMIT: Duration = Duration::from_secs(15);
 
-fn over(kind: TransportKind, mut settings: TransportSettings) -> TransportSettings {
-    settings.kind = kind;
-    settings
-}
-
-/// The error of a connection that must not come about.
-fn refused(settings: TransportSettings) -> ChannelError {
-    match connect(settings) {
-        Ok(_) => panic!("connected"),
-        Err(error) => error,
-    }
-}
-
-fn says(channel: &dyn Channel, script: &str) -> String {
-    let output = channel.run(&RemoteCommand::new("test", script), b"").expect("ran");
-    String::from_utf8(output.stdout).expect("text")
-}
-
-#[test]
-fn a_scan_shows_every_kind_of_host_key_and_trusts_none() {
-    let sshd = Sshd::with(&KEY_KINDS, "");
-    let mut shown = scan(&sshd.target(), LIMIT).expect("scanned");
-    let mut there: Vec<_> = KEY_KINDS.iter().map(|kind| sshd.host_key(kind)).collect();
-    shown.sort_by_key(|key| key.kind());
-    there.sort_by_key(|key| key.kind());
-    assert_eq!(shown, there);
-    assert!(!sshd.pins().path().exists());
-}
-
-#[test]
-fn a_scan_of_a_host_with_one_key_shows_one() {
-    let sshd = Sshd::with(&["rsa:2048"], "");
-    assert_eq!(scan(&sshd.target(), LIMIT).expect("scanned"), [sshd.host_key("rsa:2048")]);
-}
-
-#[test]
-fn a_scan_of_something_else_says_so() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let target = Target::parse(&listener.local_addr().expect("an address").to_string()).expect("a target");
-    let answer = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("a connection");
-        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-        let _ = stream.read(&mut [0; 1024]);
-    });
-    assert!(matches!(scan(&target, LIMIT), Err(ChannelError::Connect { .. })));
-    answer.join().expect("no panic");
-    assert!(matches!(scan(&target, LIMIT), Err(ChannelError::Connect { .. })), "nobody listens any more");
+contract! {
+    an_unknown_host_key_is_shown_and_refused
+    a_changed_host_key_is_shown_and_refused
+    a_host_key_that_changes_under_a_transport_is_refused_too
+    a_host_without_the_pinned_kind_of_key_counts_as_changed
+    the_pinned_kind_of_key_is_asked_for
+    every_kind_of_client_key_lets_us_in
+    a_key_that_the_host_does_not_know_is_named
+    a_shell_that_runs_nothing_is_no_admin_shell
+    a_closed_port_is_a_failed_connection
+    a_host_that_never_answers_runs_into_the_connect_limit
+    a_host_that_falls_silent_is_given_up
+    a_broken_pin_is_an_error_and_not_an_unknown_host
 }
 
 fn an_unknown_host_key_is_shown_and_refused(kind: TransportKind) {
@@ -210,107 +177,4 @@ fn a_broken_pin_is_an_error_and_not_an_unknown_host(kind: TransportKind) {
         ChannelError::Connect { reason, .. } => assert!(reason.contains("line 1"), "{reason}"),
         other => panic!("{other}"),
     }
-}
-
-macro_rules! contract {
-    ($($case:ident)*) => {
-        mod over_russh {
-            $(#[test] fn $case() { super::$case(super::TransportKind::Russh); })*
-        }
-        mod over_openssh {
-            $(#[test] fn $case() { super::$case(super::TransportKind::OpenSsh); })*
-        }
-    };
-}
-
-contract! {
-    an_unknown_host_key_is_shown_and_refused
-    a_changed_host_key_is_shown_and_refused
-    a_host_key_that_changes_under_a_transport_is_refused_too
-    a_host_without_the_pinned_kind_of_key_counts_as_changed
-    the_pinned_kind_of_key_is_asked_for
-    every_kind_of_client_key_lets_us_in
-    a_key_that_the_host_does_not_know_is_named
-    a_shell_that_runs_nothing_is_no_admin_shell
-    a_closed_port_is_a_failed_connection
-    a_host_that_never_answers_runs_into_the_connect_limit
-    a_host_that_falls_silent_is_given_up
-    a_broken_pin_is_an_error_and_not_an_unknown_host
-}
-
-#[test]
-fn our_own_new_session_keys_lose_nothing() {
-    let sshd = Sshd::start();
-    let mut settings = sshd.settings();
-    settings.rekey_bytes = 1024 * 1024;
-    let channel = connect(settings).expect("connected");
-    let input = vec![3; 20_000_000];
-    let mut command = RemoteCommand::new("cat", "cat");
-    command.bulk = true;
-    let output = channel.run(&command, &input).expect("ran");
-    assert!(output.stdout == input);
-}
-
-#[test]
-fn short_commands_share_one_connection_and_bulk_commands_do_not() {
-    let sshd = Sshd::start();
-    let channel = connect(sshd.settings()).expect("connected");
-    for _ in 0..3 {
-        says(&*channel, "true");
-    }
-    assert_eq!(sshd.connections(), 1);
-    for expected in [2, 3] {
-        let exit = channel.start(&RemoteCommand::bulk("bulk", "true", LIMIT)).expect("started").wait();
-        assert!(exit.expect("exit").status.success());
-        assert_eq!(sshd.connections(), expected);
-    }
-}
-
-#[test]
-fn unread_output_ends_its_own_short_command_only() {
-    let sshd = Sshd::start();
-    let channel = connect(sshd.settings()).expect("connected");
-    let mut flood =
-        channel.start(&RemoteCommand::new("flood", "head -c 100000000 /dev/zero")).expect("started");
-    let mut stdout = flood.take_stdout().expect("stdout");
-    // The gate's shell beside it goes on answering.
-    let mut gate = channel.start(&RemoteCommand::new("gate", "cat")).expect("started");
-    let (mut to_gate, mut from_gate) =
-        (gate.take_stdin().expect("stdin"), gate.take_stdout().expect("stdout"));
-    for _ in 0..50 {
-        to_gate.write_all(b"heartbeat").expect("written");
-        from_gate.read_exact(&mut [0; 9]).expect("answered");
-    }
-    let error = flood.wait().expect_err("nobody read it");
-    assert!(matches!(error, ChannelError::Stream { .. }), "{error}");
-    let cut = std::io::copy(&mut stdout, &mut std::io::sink());
-    assert!(cut.is_err(), "a cut output has no proper end");
-    drop(to_gate);
-    assert!(gate.wait().expect("exit").status.success());
-    assert_eq!(sshd.connections(), 1);
-}
-
-#[test]
-fn site_options_reach_ssh_but_cannot_weaken_the_host_key_check() {
-    let sshd = Sshd::start();
-    let mut settings = over(TransportKind::OpenSsh, sshd.settings());
-    settings.ssh_options =
-        ["-o", "StrictHostKeyChecking=no", "-o", "SetEnv=LC_MARK=here"].map(str::to_owned).into();
-    sshd.configure(&["ed25519"], "AcceptEnv LC_MARK");
-    let channel = connect(settings.clone()).expect("connected");
-    assert_eq!(says(&*channel, "echo $LC_MARK"), "here\n");
-    sshd.renew_host_key("ed25519");
-    assert!(matches!(refused(settings), ChannelError::HostKeyChanged { .. }));
-}
-
-#[test]
-fn a_missing_or_misused_ssh_program_is_explained() {
-    let sshd = Sshd::start();
-    let mut settings = over(TransportKind::OpenSsh, sshd.settings());
-    settings.ssh_program = "/nonexistent/ssh".into();
-    assert!(refused(settings.clone()).to_string().contains("/nonexistent/ssh"));
-    settings.ssh_program = "ssh".into();
-    settings.ssh_options = vec!["-o".to_owned(), "NoSuchOption=1".to_owned()];
-    let error = refused(settings).to_string();
-    assert!(error.to_lowercase().contains("nosuchoption"), "{error}");
 }

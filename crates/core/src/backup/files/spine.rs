@@ -1,0 +1,101 @@
+//! The folders above the units: their facts, which entries they have, and stray files in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    capture::{Tally, lossy},
+    entry_node::node_of,
+    fetch::{Fate, Wanted},
+    survey::{Survey, Surveyed},
+};
+use crate::{
+    backup::context::{CaptureError, Captured, Context},
+    vault::Node,
+};
+
+impl Context<'_> {
+    /// Captures the folders above the units: their facts, which entries they have, and stray files in them.
+    ///
+    /// # Errors
+    /// The vault or the connection fails.
+    pub fn take_spine(
+        &self,
+        part: &str,
+        survey: &Survey,
+        captured: &mut Captured,
+        tally: &Tally,
+    ) -> Result<(), CaptureError> {
+        let changed: Vec<(&Vec<u8>, &Surveyed)> =
+            survey.units.iter().filter(|(path, unit)| unit.changed() && is_spine(path)).collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let mut folders: BTreeMap<Vec<u8>, (Node, BTreeSet<Vec<u8>>)> = BTreeMap::new();
+        let mut strays = Vec::new();
+        for (_, unit) in &changed {
+            for entry in unit.entries()? {
+                if entry.kind == crate::appliance::listing::Kind::Folder {
+                    folders.insert(entry.path.clone(), (node_of(&entry, self.owners), BTreeSet::new()));
+                } else {
+                    strays.push(entry);
+                }
+            }
+        }
+        // Whatever the listing named below such a folder stays in it: units and other groups by their roots, strays by themselves.
+        let roots: Vec<Vec<u8>> = folders.keys().cloned().collect();
+        for path in survey.units.keys().chain(&roots).chain(strays.iter().map(|entry| &entry.path)) {
+            if let Some(at) = memchr::memrchr(b'/', path)
+                && let Some((_, names)) = folders.get_mut(&path[..at])
+            {
+                names.insert(path[at + 1..].to_vec());
+            }
+        }
+        let mut wanted = Vec::new();
+        for stray in &strays {
+            let mut node = node_of(stray, self.owners);
+            if node.is_file() && stray.size > 0 {
+                wanted.push(Wanted { path: stray.path.clone(), size: stray.size });
+            } else {
+                if node.is_file() {
+                    node.content = Some(Vec::new());
+                }
+                captured.replace.insert(stray.path.clone(), node);
+            }
+        }
+        let fates = self.fetch_contents(part, &wanted, tally)?;
+        let nodes: BTreeMap<&Vec<u8>, Node> =
+            strays.iter().map(|stray| (&stray.path, node_of(stray, self.owners))).collect();
+        for (file, fate) in wanted.iter().zip(fates) {
+            match fate {
+                Fate::Stored(content) | Fate::Unsteady(content) => {
+                    if let Some(node) = nodes.get(&file.path) {
+                        let mut node = node.clone();
+                        node.content = Some(content.ids);
+                        node.meta.size = content.size;
+                        captured.replace.insert(file.path.clone(), node);
+                    }
+                }
+                Fate::Vanished => {
+                    if let Some(at) = memchr::memrchr(b'/', &file.path)
+                        && let Some((_, names)) = folders.get_mut(&file.path[..at])
+                    {
+                        names.remove(&file.path[at + 1..]);
+                    }
+                }
+                Fate::Failed(why) => {
+                    captured.problems.push(format!("cannot read `{}`: {why}", lossy(&file.path)))
+                }
+            }
+        }
+        for (path, (node, names)) in folders {
+            captured.remove.extend(self.gone_from(&path, &names)?);
+            captured.folders.insert(path, node.meta);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a unit's path names a group of folders above the units.
+fn is_spine(path: &[u8]) -> bool {
+    crate::backup::unit::unit_of(path, true).spine
+}

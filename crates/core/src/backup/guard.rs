@@ -1,0 +1,103 @@
+//! What is looked at before anything is read: may this appliance be backed up, into this vault, by this host?
+
+use super::{
+    run::{BackupError, BackupInputs},
+    settings::BackupSettings,
+};
+use crate::{
+    appliance::{
+        channel::Channel,
+        facts::{self, Facts, Role},
+        gate,
+    },
+    seal::Seal,
+    vault::Snapshot,
+};
+
+/// Refuses what must not be backed up; returns what is merely worth knowing.
+pub(super) fn guard(facts: &Facts, settings: &BackupSettings) -> Result<Vec<String>, BackupError> {
+    let mut warnings = Vec::new();
+    let refuse = |reason: String| Err(BackupError::Refused { reason });
+    if facts.version < facts::OLDEST {
+        return refuse(format!(
+            "GitHub Enterprise Server {} is older than {}",
+            facts.version_text,
+            facts::OLDEST
+        ));
+    }
+    match facts.role {
+        Role::Replica if !settings.allow_replica => {
+            return refuse(
+                "this is a high-availability replica; back up the primary, or allow replicas".into(),
+            );
+        }
+        Role::Replica => {
+            warnings.push("a replica was backed up; its data may be in a transient state".into())
+        }
+        Role::Cluster => {
+            return refuse("this is a node of a cluster, which this release does not back up".into());
+        }
+        Role::Primary => {
+            warnings.push("the appliance has replicas; their Git maintenance was not paused".into());
+        }
+        Role::Standalone => {}
+    }
+    if facts.backup_service_running {
+        return refuse("the appliance's own Backup Service is running; both would use the same gate".into());
+    }
+    for (name, needed) in facts::COMMANDS {
+        if *needed && !facts.has(name) {
+            return refuse(format!("the appliance lacks the command `{name}`"));
+        }
+    }
+    if facts.flag("app.actions.enabled") {
+        warnings.push("Actions is enabled; its files and databases are not captured by this release".into());
+    }
+    if facts.flag("app.minio.enabled") {
+        warnings.push("MinIO is enabled; its files are not captured by this release".into());
+    }
+    Ok(warnings)
+}
+
+/// A vault belongs to one appliance; after a promotion the UUID differs and the host key stays (contract §6.1).
+pub(super) fn same_appliance(
+    sealed: &[(&Snapshot, Seal)],
+    facts: &Facts,
+    channel: &dyn Channel,
+    settings: &BackupSettings,
+    warnings: &mut Vec<String>,
+) -> Result<(), BackupError> {
+    let Some((_, seal)) = sealed.last() else { return Ok(()) };
+    let before = &seal.manifest;
+    if before.uuid == facts.uuid {
+        return Ok(());
+    }
+    let text =
+        format!("the appliance's UUID is {}, the vault's last snapshot is of {}", facts.uuid, before.uuid);
+    if channel.host_key().is_some_and(|key| key == before.host_key) {
+        warnings
+            .push(format!("{text}; its host key is the same, so this looks like a promotion or a restore"));
+        return Ok(());
+    }
+    if settings.allow_other_appliance {
+        warnings.push(text);
+        return Ok(());
+    }
+    Err(BackupError::Refused { reason: format!("{text}: this vault belongs to another appliance") })
+}
+
+/// Removes a gate that a dead run of this host left behind (contract §3.3).
+pub(super) fn heal_gate(inputs: &BackupInputs<'_>, warnings: &mut Vec<String>) -> Result<(), BackupError> {
+    let Some(record) = inputs.state.gate()? else { return Ok(()) };
+    if record.host != inputs.settings.host {
+        return Ok(());
+    }
+    let repositories = format!("{}/repositories", inputs.settings.data_root);
+    let removed =
+        gate::remove(inputs.channel, &repositories, &record.mark).map_err(facts::FactsError::Channel)?;
+    if removed {
+        warnings.push("a maintenance gate that an earlier run had left was removed".into());
+    }
+    inputs.state.forget_gate()?;
+    Ok(())
+}

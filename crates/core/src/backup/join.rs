@@ -1,0 +1,196 @@
+//! Joins what the datasets contributed into the tree of the new snapshot.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Instant,
+};
+
+use super::{
+    commit::Joined,
+    context::{CaptureError, Captured, Context},
+    pages,
+    report::DatasetReport,
+    run::{BackupError, BackupInputs, Done},
+};
+use crate::{
+    appliance::facts::Facts,
+    seal::Outcome,
+    vault::{DirNode, Graft, TreeId, VaultError, VaultReader},
+};
+
+/// Digests that the parent keeps in pages; a page that cannot be understood makes its units changed, not the run fail.
+pub(super) fn read_pages<const N: usize>(
+    reader: &VaultReader,
+    root: TreeId,
+    folder: &str,
+) -> Result<HashMap<Vec<u8>, [u8; N]>, VaultError> {
+    let mut known = HashMap::new();
+    let Some(folder) = reader.node_at(root, folder)? else { return Ok(known) };
+    let Some(tree) = folder.subtree else { return Ok(known) };
+    for node in reader.tree(&tree)?.nodes {
+        let mut content = Vec::new();
+        reader.dump(&node, &mut content)?;
+        for (path, digest) in pages::read(&content).unwrap_or_default() {
+            if let Ok(digest) = digest.try_into() {
+                known.insert(path, digest);
+            }
+        }
+    }
+    Ok(known)
+}
+
+/// A run whose datasets have ended, before its snapshot.
+pub(super) struct Finished<'a, 'c> {
+    pub(super) inputs: &'a BackupInputs<'a>,
+    pub(super) ctx: &'c Context<'c>,
+    pub(super) facts: &'a Facts,
+    pub(super) done: Vec<Done>,
+    pub(super) held: f64,
+    pub(super) warnings: Vec<String>,
+    pub(super) clock: Instant,
+}
+
+impl<'a> Finished<'a, '_> {
+    /// Joins what the datasets contributed into one tree.
+    pub(super) fn join(self) -> Result<Joined<'a>, BackupError> {
+        let Self { inputs, ctx, facts, done, held, mut warnings, clock } = self;
+        let mut graft = Graft::default();
+        let mut units: BTreeMap<Vec<u8>, [u8; 16]> = BTreeMap::new();
+        let mut refs: BTreeMap<Vec<u8>, [u8; 32]> = BTreeMap::new();
+        let mut rows = Vec::new();
+        let mut lost: BTreeSet<&'static str> = BTreeSet::new();
+        for row in done {
+            let Done { name, seconds, result } = row;
+            match result {
+                Ok(captured) => {
+                    warnings.extend(captured.warnings.iter().map(|text| format!("{name}: {text}")));
+                    rows.push(report(name, seconds, &captured));
+                    graft.replace.extend(captured.replace);
+                    graft.remove.extend(captured.remove);
+                    graft.directories.extend(
+                        captured
+                            .folders
+                            .into_iter()
+                            .map(|(path, meta)| (path, DirNode { meta, children: None })),
+                    );
+                    units.extend(captured.units);
+                    refs.extend(captured.refs);
+                }
+                Err(source) => {
+                    lost.insert(name);
+                    rows.push(failed(name, seconds, &source));
+                }
+            }
+        }
+        if rows.iter().all(|row| row.outcome == Outcome::Failed) {
+            let first = rows.iter().flat_map(|row| row.problems.first()).next();
+            return Err(BackupError::Nothing {
+                first: first.cloned().unwrap_or_else(|| "no dataset was wanted".into()),
+            });
+        }
+        // A dataset that failed or was left out keeps what the parent has, with the digests of that.
+        for (path, digest) in ctx.known {
+            let name = path.split(|b| *b == b'/').next().unwrap_or_default();
+            let name = String::from_utf8_lossy(name);
+            if lost.contains(&*name) || !ctx.settings.wants(&name) {
+                units.insert(path.clone(), *digest);
+            }
+        }
+        drop_gone_items(ctx, &rows, &mut graft)?;
+        prune_removals(&mut graft);
+        // Repositories that were not taken again keep the digests that they had.
+        if let Some(parent) = ctx.parent {
+            for (path, digest) in read_pages(ctx.reader, parent, pages::REFS)? {
+                if units.contains_key(&path) {
+                    refs.entry(path).or_insert(digest);
+                }
+            }
+        }
+        write_small(ctx, &mut graft, facts)?;
+        write_pages(ctx, &mut graft, pages::UNITS, &units)?;
+        write_pages(ctx, &mut graft, pages::REFS, &refs)?;
+        let tree = graft.apply(ctx.reader, ctx.writer, ctx.parent)?;
+        Ok(Joined { inputs, facts, tree, rows, held, warnings, started: ctx.started, clock })
+    }
+}
+
+/// Items of earlier snapshots that a complete dataset does not have any more (a secret that was unset, SAML keys that are gone).
+fn drop_gone_items(ctx: &Context<'_>, rows: &[DatasetReport], graft: &mut Graft) -> Result<(), VaultError> {
+    let Some(parent) = ctx.parent else { return Ok(()) };
+    let complete = |name: &str| rows.iter().any(|row| row.name == name && row.outcome == Outcome::Complete);
+    for node in ctx.reader.tree(&parent)?.nodes {
+        let name = node.name().to_string_lossy().into_owned();
+        let owner = match name.as_str() {
+            "saml-keys.tar" | "ssl-ca-certificates.tar" => "settings",
+            "es-scan-complete" => "audit-log",
+            "mysql.sql" | "mysql.sql.gz" | "mysql-binary-backup-sentinel" => "mysql",
+            "logical-external-database-backup-sentinel" => "mysql",
+            file if crate::appliance::secret_table::SECRETS.iter().any(|row| row.file == file) => "secrets",
+            _ => continue,
+        };
+        if complete(owner) && !graft.replace.contains_key(name.as_bytes()) {
+            graft.remove.insert(name.into_bytes());
+        }
+    }
+    Ok(())
+}
+
+/// A removal inside a removed folder says nothing new, and would bring the folder back.
+fn prune_removals(graft: &mut Graft) {
+    let all = std::mem::take(&mut graft.remove);
+    let inside = |path: &[u8]| memchr::memchr_iter(b'/', path).any(|at| all.contains(&path[..at]));
+    graft.remove = all.iter().filter(|path| !inside(path)).cloned().collect();
+}
+
+/// Version and strategy, as backup-utils writes them (contract §4.3).
+fn write_small(ctx: &Context<'_>, graft: &mut Graft, facts: &Facts) -> Result<(), VaultError> {
+    let version = format!("v{}\n", facts.version_text);
+    for (path, text) in [("version", version.as_str()), ("strategy", "rsync\n")] {
+        graft.replace.insert(path.into(), ctx.store_bytes(path.as_bytes(), text.as_bytes())?);
+    }
+    Ok(())
+}
+
+/// The pages of one kind of record; pages that are empty now are removed.
+fn write_pages<const N: usize>(
+    ctx: &Context<'_>,
+    graft: &mut Graft,
+    folder: &str,
+    records: &BTreeMap<Vec<u8>, [u8; N]>,
+) -> Result<(), VaultError> {
+    let new = pages::write(records.iter().map(|(path, value)| (&path[..], &value[..])));
+    let names: BTreeSet<Vec<u8>> = new.keys().map(|name| name.clone().into_bytes()).collect();
+    graft.remove.extend(ctx.gone_from(folder.as_bytes(), &names)?);
+    for (name, content) in new {
+        let path = format!("{folder}/{name}").into_bytes();
+        graft.replace.insert(path.clone(), ctx.store_bytes(&path, &content)?);
+    }
+    Ok(())
+}
+
+fn report(name: &str, seconds: f64, captured: &Captured) -> DatasetReport {
+    let outcome = if captured.problems.is_empty() { Outcome::Complete } else { Outcome::Partial };
+    DatasetReport {
+        name: name.into(),
+        outcome,
+        items: captured.items,
+        bytes: captured.bytes,
+        bytes_read: captured.bytes_read,
+        files_changed: captured.files_changed,
+        seconds,
+        problems: captured.problems.clone(),
+    }
+}
+
+fn failed(name: &str, seconds: f64, source: &CaptureError) -> DatasetReport {
+    DatasetReport {
+        name: name.into(),
+        outcome: Outcome::Failed,
+        items: 0,
+        bytes: 0,
+        bytes_read: 0,
+        files_changed: 0,
+        seconds,
+        problems: vec![source.to_string()],
+    }
+}

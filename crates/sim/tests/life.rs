@@ -1,0 +1,185 @@
+//! The living appliance: sound repositories, a complete journal, maintenance that respects the gate.
+
+mod support;
+
+use std::fs;
+
+use ghevault_sim::{
+    build::{Recipe, git},
+    compare::Aspects,
+    harness::{Appliance, program},
+    live::{Life, journal, refs, worker},
+};
+
+fn appliance(seed: u64) -> (tempfile::TempDir, Appliance) {
+    let folder = tempfile::tempdir().unwrap();
+    let appliance = Appliance::build(folder.path().join("appliance"), &Recipe::small(seed)).unwrap();
+    (folder, appliance)
+}
+
+fn assert_sound(appliance: &Appliance) {
+    for route in journal::repositories(appliance.place()).unwrap() {
+        let repository = appliance.place().repositories().join(&route);
+        let output = git::git(&repository).args(["fsck", "--connectivity-only"]).output().unwrap();
+        assert!(output.status.success(), "{route}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+fn assert_journaled(appliance: &Appliance) {
+    let journal = appliance.journal().unwrap();
+    for route in journal::repositories(appliance.place()).unwrap() {
+        for (name, value) in refs::read_all(&appliance.place().repositories().join(&route)).unwrap() {
+            let key = (route.clone(), journal::reference_text(&name));
+            let last = journal.get(&key).and_then(|values| values.last());
+            assert_eq!(last.and_then(|last| last.value.as_ref()), Some(&value), "{key:?}");
+        }
+    }
+}
+
+#[test]
+fn every_generated_repository_is_sound_and_journaled() {
+    let (_folder, appliance) = appliance(1);
+    assert!(journal::repositories(appliance.place()).unwrap().len() > 15);
+    assert_sound(&appliance);
+    assert_journaled(&appliance);
+}
+
+#[test]
+fn repositories_stay_sound_and_journaled_while_the_appliance_lives() {
+    let (_folder, appliance) = appliance(2);
+    let before = fs::read_to_string(appliance.place().journal()).unwrap().lines().count();
+    Life::new(appliance.place(), &program().unwrap(), 3).live(120).unwrap();
+    let after = fs::read_to_string(appliance.place().journal()).unwrap().lines().count();
+    assert!(after > before + 50, "{before} lines became {after}");
+    assert_sound(&appliance);
+    assert_journaled(&appliance);
+    let log = appliance.commands().unwrap();
+    assert!(log.iter().any(|line| line.kind == "maintenance" && line.text.starts_with("end ")));
+}
+
+#[test]
+fn maintenance_does_not_begin_while_the_gate_exists() {
+    let (_folder, appliance) = appliance(1);
+    let network = appliance.place().repositories().join("c/nw/c4/ca/42/1");
+    let loose = network.join("1.git/refs/heads");
+    let before = refs::packed(&network.join("1.git")).unwrap();
+    fs::write(appliance.place().gate(), "").unwrap();
+    let run = || {
+        let status =
+            worker::start(appliance.place(), &program().unwrap(), "c/nw/c4/ca/42/1").unwrap().wait().unwrap();
+        assert!(status.success());
+    };
+    run();
+    assert!(loose.join("main").exists());
+    assert_eq!(refs::packed(&network.join("1.git")).unwrap(), before);
+    let mut life = Life::new(appliance.place(), &program().unwrap(), 1);
+    for _ in 0..5 {
+        life.maintain().unwrap();
+        life.rest();
+    }
+    let log = appliance.commands().unwrap();
+    assert!(!log.iter().any(|line| line.text.starts_with("start ")), "{log:?}");
+
+    fs::remove_file(appliance.place().gate()).unwrap();
+    run();
+    assert!(!loose.join("main").exists(), "references are packed now");
+}
+
+#[test]
+fn a_real_git_sees_a_push_and_a_deletion() {
+    let (_folder, appliance) = appliance(1);
+    let route = "c/nw/c4/ca/42/1/1.git";
+    let mut seed = ghevault_sim::seed::Seed::new(5);
+    let place = appliance.place();
+    assert!(ghevault_sim::live::push::push(place, route, b"refs/heads/new", &mut seed).unwrap());
+    let show = |name: &str| {
+        let output = git::git(&place.repositories().join(route))
+            .args(["rev-parse", "--verify", name])
+            .output()
+            .unwrap();
+        output.status.success()
+    };
+    assert!(show("refs/heads/new^{tree}"));
+    assert!(ghevault_sim::live::deletion::delete(place, route, b"refs/heads/new").unwrap());
+    assert!(!show("refs/heads/new"));
+    assert_sound(&appliance);
+}
+
+#[test]
+fn two_appliances_of_one_seed_are_equal() {
+    let (_a, a) = appliance(8);
+    let (_b, b) = appliance(8);
+    let comparison = ghevault_sim::compare::compare(a.place(), b.place(), &Aspects::default()).unwrap();
+    let unexpected: Vec<String> =
+        comparison.differences().into_iter().filter(|what| !what.contains("ssh_host_")).collect();
+    assert_eq!(unexpected, Vec::<String>::new());
+}
+
+#[test]
+fn a_changed_byte_a_missing_file_and_a_moved_reference_are_found() {
+    let (_a, a) = appliance(8);
+    let (_b, b) = appliance(8);
+    let differences = || {
+        ghevault_sim::compare::compare(a.place(), b.place(), &Aspects::default())
+            .unwrap()
+            .differences()
+            .join("\n")
+    };
+    let object = &a.state().unwrap().storage.first().unwrap().sha256.clone();
+    let path = ghevault_sim::appliance::state::storage_path(b.place(), object);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[50] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let wiki = b.place().repositories().join("c/nw/c4/ca/42/1/1.wiki.git");
+    let main = wiki.join("refs/heads/master");
+    assert!(main.exists());
+    fs::remove_file(b.disk("/data/enterprise/enterprise.ghl")).unwrap();
+    let mut seed = ghevault_sim::seed::Seed::new(5);
+    ghevault_sim::live::push::push(b.place(), "c/nw/c4/ca/42/1/1.wiki.git", b"refs/heads/master", &mut seed)
+        .unwrap();
+    let found = differences();
+    for expected in [
+        object.as_str(),
+        "license: `/data/enterprise/enterprise.ghl`",
+        "references: `c/nw/c4/ca/42/1/1.wiki.git` refs/heads/master",
+        "objects: `c/nw/c4/ca/42/1/1.wiki.git`: 0 objects are missing",
+    ] {
+        assert!(found.contains(expected), "{expected} is not in\n{found}");
+    }
+}
+
+#[test]
+fn a_gate_that_is_closed_through_ssh_stops_the_living_appliance_s_maintenance() {
+    let (_folder, mut appliance) = appliance(4);
+    let address = appliance.open_sshd_on(0, Some(40.0)).unwrap();
+    let run = |appliance: &Appliance, script: &str| {
+        let output = appliance.ssh(address.port()).unwrap().arg(script).output().unwrap();
+        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let maintenance = |appliance: &Appliance| {
+        appliance
+            .commands()
+            .unwrap()
+            .into_iter()
+            .filter(|line| line.kind == "maintenance")
+            .collect::<Vec<_>>()
+    };
+    support::wait_until("maintenance runs", || {
+        maintenance(&appliance).iter().any(|line| line.text.starts_with("end "))
+    });
+    let drain = "sudo -u git touch /data/user/repositories/.sync_in_progress; \
+                 for i in $(seq 600); do ps axo args | grep -qE '^git( -.*)? nw-repack( |$)' || exit 0; sleep 0.05; done; exit 7";
+    run(&appliance, drain);
+    let begun = |appliance: &Appliance| {
+        maintenance(appliance).iter().filter(|line| line.text.starts_with("start ")).count()
+    };
+    let at_gate = begun(&appliance);
+    let lines = || fs::read_to_string(appliance.place().journal()).unwrap().lines().count();
+    let written = lines();
+    support::wait_until("the appliance lives on", || lines() > written + 20);
+    assert_eq!(begun(&appliance), at_gate);
+    run(&appliance, "sudo rm -f /data/user/repositories/.sync_in_progress");
+    support::wait_until("maintenance goes on", || begun(&appliance) > at_gate);
+    appliance.close();
+    assert_sound(&appliance);
+}
