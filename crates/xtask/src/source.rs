@@ -7,7 +7,11 @@ const LINES_MAX: usize = 400;
 
 /// Files that may be longer: path, lines, reason.
 const LONGER: &[(&str, usize, &str)] = &[
-    ("crates/core/src/backup/files/capture.rs", 420, "one pass over a listing, whose phases share their state"),
+    (
+        "crates/core/src/backup/files/capture.rs",
+        420,
+        "one pass over a listing, whose phases share their state",
+    ),
     ("crates/core/src/backup/run.rs", 640, "the storyline of a backup, which is read from top to bottom"),
     ("crates/sim/src/doors/embedded.rs", 420, "one SSH server with one handler"),
 ];
