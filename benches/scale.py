@@ -51,7 +51,7 @@ def count(folder):
 def at_size(files, work, ghevault, sim):
     """The four runs at one size; yields rows."""
     folder = work / f"appliance-{files}"
-    subprocess.run([sim, "create", folder, "--scale", "s", "--seed", "1", "--empty", "--stored-databases"], check=True,
+    subprocess.run([sim, "create", folder, "--scale", "s", "--seed", "1", "--stored-databases"], check=True,
                    stdout=subprocess.DEVNULL)
     trees("grow", folder, files)
     found, entries = count(folder / "disk/data/user")

@@ -1,6 +1,6 @@
 """Makes and changes what is on a simulated appliance's disk, without git: many small repositories, and pushes.
 
-    trees.py grow APPLIANCE FILES      adds repositories until they have about FILES files
+    trees.py grow APPLIANCE FILES      adds repositories until there are about FILES files
     trees.py push APPLIANCE FRACTION   one push to that share of the repositories (at least to one)
 
 Repositories are valid: objects, packs and references fit together. Their content is drawn from their number, so a tree
@@ -8,6 +8,7 @@ of a given size is always the same. Networks lie where contract §2.11 says, and
 """
 
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -119,11 +120,12 @@ def make(task):
 
 
 def grow(appliance, files):
-    """Adds networks until they have about `files` files, and tells the simulator's route list."""
+    """Adds networks until the appliance has about `files` files, and tells the simulator's route list."""
     root = appliance / "disk/data/user/repositories"
     state = json.loads((appliance / "state.json").read_text())
-    wanted = [1 + 10 * number for number in range(max(1, round(files / FILES_EACH)))]
-    new = [network for network in wanted if str(network) not in state["networks"]]
+    missing = files - sum(len(names) for _, _, names in os.walk(appliance / "disk/data/user"))
+    free = (number for number in itertools.count(1, 10) if str(number) not in state["networks"])
+    new = list(itertools.islice(free, max(0, round(missing / FILES_EACH))))
     with ProcessPoolExecutor() as pool:
         for network in pool.map(make, [(str(root), network) for network in new], chunksize=50):
             state["networks"][str(network)] = {"id": network, "path": route(network), "members": [network], "wikis": []}

@@ -262,3 +262,24 @@ fn several_sshd_doors_are_open_at_once_without_seeing_each_other() {
         });
     });
 }
+
+#[test]
+fn nothing_is_left_when_the_program_that_opened_an_sshd_door_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = ghevault_sim::appliance::Place::new(folder.path().join("appliance"));
+    ghevault_sim::build::Recipe::fresh(1).build(&place).unwrap();
+    let mut program = std::process::Command::new(ghevault_sim::harness::program().unwrap())
+        .arg("sshd")
+        .arg(place.root())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(program.stdout.take().unwrap()), &mut line)
+        .unwrap();
+    assert!(line.contains("\"port\""), "{line}");
+    assert!(support::processes_of(place.root()) > 0);
+    program.kill().unwrap();
+    program.wait().unwrap();
+    support::wait_until("all processes are gone", || support::processes_of(place.root()) == 0);
+}

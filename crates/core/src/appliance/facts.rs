@@ -215,8 +215,8 @@ fn read(text: &str, host: &str) -> Result<Facts, FactsError> {
             "flag" => flags.push(value.to_owned()),
             "has" => has.push(value.to_owned()),
             "folder" => folders.push(value.to_owned()),
-            "passwd" => passwd.push_str(&format!("{value}\n")),
-            "group" => group.push_str(&format!("{value}\n")),
+            "passwd" => passwd.extend([value, "\n"]),
+            "group" => group.extend([value, "\n"]),
             _ => {
                 one.insert(key, value.trim());
             }

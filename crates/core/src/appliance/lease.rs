@@ -182,21 +182,18 @@ fn heartbeat(
     stopped: &mpsc::Receiver<()>,
 ) -> Result<(), String> {
     loop {
-        match stopped.recv_timeout(HEARTBEAT) {
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                if let Err(source) = stdin.write_all(b"alive\n").and_then(|()| stdin.flush()) {
-                    return Err(format!("the heartbeat failed: {source}"));
-                }
+        if let Err(mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(HEARTBEAT) {
+            if let Err(source) = stdin.write_all(b"alive\n").and_then(|()| stdin.flush()) {
+                return Err(format!("the heartbeat failed: {source}"));
             }
-            _ => {
-                let _ = stdin.write_all(b"end\n").and_then(|()| stdin.flush());
-                drop(stdin);
-                let exit = running.wait().map_err(|source| source.to_string())?;
-                if exit.status.success() {
-                    return Ok(());
-                }
-                return Err(format!("{}: {}", exit.status, String::from_utf8_lossy(&exit.stderr).trim()));
-            }
+            continue;
         }
+        let _ = stdin.write_all(b"end\n").and_then(|()| stdin.flush());
+        drop(stdin);
+        let exit = running.wait().map_err(|source| source.to_string())?;
+        if exit.status.success() {
+            return Ok(());
+        }
+        return Err(format!("{}: {}", exit.status, String::from_utf8_lossy(&exit.stderr).trim()));
     }
 }

@@ -94,9 +94,8 @@ impl CaptureError {
     #[must_use]
     pub fn ends_run(&self) -> bool {
         match self {
-            Self::Cancelled => true,
             Self::Vault(source) => !matches!(source, VaultError::Stream(_)),
-            Self::Fetch(super::files::fetch::FetchError::Store { .. }) => true,
+            Self::Cancelled | Self::Fetch(super::files::fetch::FetchError::Store { .. }) => true,
             _ => false,
         }
     }
@@ -251,8 +250,8 @@ impl Context<'_> {
         let Some(output) = running.take_stdout() else {
             return Err(CaptureError::Unexpected(format!("`{label}` has no output stream")));
         };
-        let counter = AtomicU64::new(0);
-        let counted = Counted { input: output, part, progress: self.progress, total: &counter };
+        let total = AtomicU64::new(0);
+        let counted = Counted { input: output, part, progress: self.progress, total: &total };
         let mut ends = Ends::default();
         let stored = if gunzip {
             let plain = flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(128 * 1024, counted));
@@ -274,7 +273,7 @@ impl Context<'_> {
         whole(&ends).map_err(|why| {
             CaptureError::Unexpected(format!("what `{label}` delivered is not whole: {why}"))
         })?;
-        Ok((self.synthetic(path, stored.content, stored.size)?, counter.into_inner()))
+        Ok((self.synthetic(path, stored.content, stored.size)?, total.into_inner()))
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn guard(facts: &Facts, settings: &BackupSettings) -> Result<Vec<Stri
             );
         }
         Role::Replica => {
-            warnings.push("a replica was backed up; its data may be in a transient state".into())
+            warnings.push("a replica was backed up; its data may be in a transient state".into());
         }
         Role::Cluster => {
             return refuse("this is a node of a cluster, which this release does not back up".into());

@@ -83,7 +83,7 @@ impl<'a> Finished<'a, '_> {
             }
         }
         if rows.iter().all(|row| row.outcome == Outcome::Failed) {
-            let first = rows.iter().flat_map(|row| row.problems.first()).next();
+            let first = rows.iter().find_map(|row| row.problems.first());
             return Err(BackupError::Nothing {
                 first: first.cloned().unwrap_or_else(|| "no dataset was wanted".into()),
             });
@@ -123,8 +123,10 @@ fn drop_gone_items(ctx: &Context<'_>, rows: &[DatasetReport], graft: &mut Graft)
         let owner = match name.as_str() {
             "saml-keys.tar" | "ssl-ca-certificates.tar" => "settings",
             "es-scan-complete" => "audit-log",
-            "mysql.sql" | "mysql.sql.gz" | "mysql-binary-backup-sentinel" => "mysql",
-            "logical-external-database-backup-sentinel" => "mysql",
+            "mysql.sql"
+            | "mysql.sql.gz"
+            | "mysql-binary-backup-sentinel"
+            | "logical-external-database-backup-sentinel" => "mysql",
             file if crate::appliance::secret_table::SECRETS.iter().any(|row| row.file == file) => "secrets",
             _ => continue,
         };

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How long a dead backup blocks the vault for the next one, at most.
-const LEASE: Duration = Duration::from_secs(120);
+const LEASE: Duration = Duration::from_mins(2);
 
 /// What a backup works with.
 pub struct BackupInputs<'a> {

@@ -50,6 +50,10 @@ pub const DATASETS: &[&str] = &[
 
 /// Settings of a backup run.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a permission of its own that the user gives by name"
+)]
 pub struct BackupSettings {
     /// The appliance as the user named it; goes into manifests and reports.
     pub host: String,
@@ -94,8 +98,8 @@ impl BackupSettings {
             allow_other_appliance: false,
             allow_no_repositories: false,
             drain_s: 600,
-            gate_wait: Duration::from_secs(300),
-            idle: Duration::from_secs(600),
+            gate_wait: Duration::from_mins(5),
+            idle: Duration::from_mins(10),
             cancel: CancelToken::new(),
         }
     }

@@ -89,9 +89,10 @@ impl Finding {
 type Compare = fn(&Place, &Place, &Aspects) -> Result<Finding, SimError>;
 
 /// The datasets in the order of the report.
-const DATASETS: [(&str, Compare); 19] = [
+const DATASETS: [(&str, Compare); 20] = [
     ("networks", tree::networks),
     ("gists", tree::gists),
+    ("layout", tree::layout),
     ("special", tree::special),
     ("references", repositories::references),
     ("objects", repositories::objects),

@@ -25,12 +25,19 @@ pub(super) fn gists(a: &Place, b: &Place, aspects: &Aspects) -> Result<Finding, 
     trees(a, b, "/data/user/repositories", aspects, |path| part(path, 4) == "gist" && !in_transit(path))
 }
 
-/// Layout marks and deleted repositories, without caches.
+/// Layout marks.
+pub(super) fn layout(a: &Place, b: &Place, aspects: &Aspects) -> Result<Finding, SimError> {
+    trees(a, b, "/data/user/repositories", aspects, |path| {
+        part(path, 0) == "info" && part(path, 1) != "lost+found"
+    })
+}
+
+/// Deleted repositories and the like, without caches.
 pub(super) fn special(a: &Place, b: &Place, aspects: &Aspects) -> Result<Finding, SimError> {
     trees(a, b, "/data/user/repositories", aspects, |path| {
         let first = part(path, 0);
         let cache = matches!(first.as_str(), "__nodeload_archives__" | "__gitmon__" | "__render__");
-        (first == "info" || first.starts_with("__")) && !cache && part(path, 1) != "lost+found"
+        first.starts_with("__") && !cache
     })
 }
 

@@ -171,7 +171,7 @@ impl Run<'_, '_> {
                     if places.remove(&objects) {
                         of_batch.insert(objects);
                     }
-                    taken.insert(path, unit);
+                    taken.insert(path, *unit);
                 }
                 Fortune::Same(digest) => captured.units.push((path, digest)),
                 Fortune::Gone => {
@@ -256,14 +256,12 @@ impl Run<'_, '_> {
             }
         };
         captured.units.push((objects.clone(), digest));
-        match refs {
-            Some(unit) => self.join_taken(repository, unit, Some(node), captured),
-            None => {
-                // Only objects changed: the parent's references and this folder.
-                captured.replace.insert(objects, node);
-                Ok(())
-            }
+        if let Some(unit) = refs {
+            return self.join_taken(repository, unit, Some(node), captured);
         }
+        // Only objects changed: the parent's references and this folder.
+        captured.replace.insert(objects, node);
+        Ok(())
     }
 
     fn join_taken(

@@ -67,15 +67,15 @@ pub fn capture(ctx: &Context<'_>) -> Result<Captured, CaptureError> {
     for (row, answer) in rows.iter().zip(answers) {
         let value = match answer {
             Answer::Set(value) => value,
-            Answer::Unset => match derived(row, keying.as_ref()) {
-                Some(value) => value,
-                None => {
+            Answer::Unset => {
+                let Some(value) = derived(row, keying.as_ref()) else {
                     if !row.best_effort {
                         unset.push(row.key);
                     }
                     continue;
-                }
-            },
+                };
+                value
+            }
             Answer::Failed(why) => {
                 captured.problems.push(format!("`{}`: {why}", row.key));
                 continue;

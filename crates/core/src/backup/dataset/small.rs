@@ -96,7 +96,7 @@ fn capture(ctx: &Context<'_>, items: &[Item]) -> Result<Captured, CaptureError> 
         };
         // A tar whose members carry the time of the export differs each time; what counts is what is in it.
         let node = match ctx.parent_node(item.file.as_bytes())? {
-            Some(before) if item.file.ends_with(".tar") && same_tar(ctx, &before, &bytes)? => before,
+            Some(before) if is_tar(item.file) && same_tar(ctx, &before, &bytes)? => before,
             _ => ctx.store_bytes(item.file.as_bytes(), &bytes)?,
         };
         captured.items += 1;
@@ -106,6 +106,10 @@ fn capture(ctx: &Context<'_>, items: &[Item]) -> Result<Captured, CaptureError> 
         captured.replace.insert(item.file.as_bytes().to_vec(), node);
     }
     Ok(captured)
+}
+
+fn is_tar(file: &str) -> bool {
+    file.strip_suffix(".tar").is_some()
 }
 
 /// Whether the stored tar has the same members with the same bodies as `new`.

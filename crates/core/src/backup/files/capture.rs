@@ -44,7 +44,7 @@ pub struct Taken {
 #[derive(Debug)]
 pub enum Fortune {
     /// It was taken.
-    Taken(Taken),
+    Taken(Box<Taken>),
     /// It turned out to be as the parent snapshot has it.
     Same([u8; 16]),
     /// It is gone.
@@ -214,7 +214,7 @@ impl Context<'_> {
             let refs = self.ref_digest(&path, &pending, &contents)?;
             let children = self.finish_children(pending.children, &mut contents)?;
             let taken = Taken { root: pending.node, children, digest, refs, warnings };
-            fortunes.insert(path, Fortune::Taken(taken));
+            fortunes.insert(path, Fortune::Taken(Box::new(taken)));
         }
         Ok(again)
     }

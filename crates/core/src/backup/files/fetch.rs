@@ -16,7 +16,7 @@ use crate::appliance::{
 };
 
 /// Longest time without a byte from the appliance while it reads files, in seconds: disks under load stall.
-const IDLE: Duration = Duration::from_secs(300);
+const IDLE: Duration = Duration::from_mins(5);
 
 /// A file whose content is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,7 +172,7 @@ fn judge<T>(
             .enumerate()
             .filter(|(_, pair)| *pair == b": ")
             .filter_map(|(at, _)| Some((*index.get(&message[..at])?, &message[at + 2..])))
-            .last();
+            .next_back();
         let Some((at, what)) = found else { continue };
         explained = true;
         let what = String::from_utf8_lossy(what).into_owned();

@@ -83,7 +83,7 @@ impl Context<'_> {
                     }
                 }
                 Fate::Failed(why) => {
-                    captured.problems.push(format!("cannot read `{}`: {why}", lossy(&file.path)))
+                    captured.problems.push(format!("cannot read `{}`: {why}", lossy(&file.path)));
                 }
             }
         }

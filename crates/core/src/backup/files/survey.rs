@@ -106,11 +106,11 @@ impl<'a> Surveyor<'a> {
 
     fn close_current(&mut self) {
         if let Some((name, open)) = self.current.take() {
-            self.close(name, open);
+            self.close(name, &open);
         }
     }
 
-    fn close(&mut self, name: Vec<u8>, open: Open) {
+    fn close(&mut self, name: Vec<u8>, open: &Open) {
         let digest = open.digest.finish();
         let same = self.trust && self.known.get(&name) == Some(&digest);
         let records = (!same).then(|| Packed::new(&open.records, open.digest.count()));
@@ -129,7 +129,7 @@ impl<'a> Surveyor<'a> {
     pub fn finish(mut self) -> Survey {
         self.close_current();
         for (name, open) in std::mem::take(&mut self.open) {
-            self.close(name, open);
+            self.close(name, &open);
         }
         self.survey
     }
