@@ -4,6 +4,8 @@
 mod bench;
 #[path = "support/target.rs"]
 mod target;
+#[path = "support/wire.rs"]
+mod wire;
 
 use std::{
     fs,
@@ -64,6 +66,27 @@ fn a_connection_cut_amid_the_repositories_fails_the_restore_and_a_repeated_one_c
     assert_eq!(failed_step(&report).0, Step::Repositories);
     // Datasets beside it went on.
     assert!(report.steps.iter().any(|s| s.step == Step::Pages && s.ok), "{report:#?}");
+    assert_completes(&mut case);
+}
+
+#[test]
+fn a_client_that_dies_leaves_an_appliance_that_says_failed_and_works_on() {
+    let mut case = case();
+    // The handshakes of a restore take some 20 kB; after that: early, amid the datasets, late.
+    for bytes in [40_000, 150_000, 400_000] {
+        let wire = wire::Wire::to(case.door(), bytes);
+        case.reach_through(wire.port);
+        match case.restore(&case.options()) {
+            Ok((_, report)) => assert_eq!(report.outcome, Outcome::Failed, "{report:#?}"),
+            Err(error) => assert!(!matches!(error, ApplianceRestoreError::Refused(_)), "{error}"),
+        }
+        assert!(wire.is_cut(), "{bytes} bytes were not reached");
+        wait_for("the appliance to say failed", || case.status().trim() == "failed");
+        wait_for("the gate to open", || !case.target.gate_exists());
+        let cron = || case.target.state().unwrap().services.get("cron").cloned();
+        wait_for("cron to run", || cron().as_deref() == Some("start"));
+    }
+    case.trust_again();
     assert_completes(&mut case);
 }
 
@@ -169,6 +192,15 @@ fn a_refused_restore_changes_nothing() {
         .filter(|c| c.kind == "command" && changing.iter().any(|word| c.text.contains(word)))
         .collect();
     assert!(changed.is_empty(), "{changed:#?}");
+}
+
+/// Waits for a condition, at most as long as the appliance needs to miss a client.
+fn wait_for(what: &str, condition: impl Fn() -> bool) {
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !condition() {
+        assert!(std::time::Instant::now() < until, "waited in vain for {what}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
 }
 
 fn first_network(case: &Case) -> PathBuf {

@@ -51,6 +51,16 @@ impl Case {
         self.channel = self.bench.channel(&self.target, self.port, TransportKind::Russh);
     }
 
+    /// Reaches the target through another port of this machine from now on.
+    pub fn reach_through(&mut self, port: u16) {
+        self.channel = self.bench.channel(&self.target, port, TransportKind::Russh);
+    }
+
+    /// Where the target's own door is.
+    pub fn door(&self) -> std::net::SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
     pub fn options(&self) -> ApplianceOptions {
         ApplianceOptions { confirmation: Some(HOST.into()), ..ApplianceOptions::new(HOST) }
     }

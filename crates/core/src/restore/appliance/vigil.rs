@@ -75,15 +75,20 @@ fn script(data_root: &str) -> LeaseScript {
     let file = quote(&status_file(data_root));
     LeaseScript {
         label: "hold the restore state".into(),
-        prepare: format!("f={file}\nsaid=\nstatus() {{ echo \"$1\" | sudo sponge \"$f\" >/dev/null; }}"),
+        // The lock goes with the shell that holds it; where flock is missing nobody is kept out.
+        prepare: format!(
+            "f={file}\nsaid=\nstatus() {{ echo \"$1\" | sudo sponge \"$f\" >/dev/null 9>&-; }}\n\
+             if command -v flock >/dev/null && exec 9>>/tmp/.ghevault-restore.lock; then\n\
+             flock -n 9 || {{ echo 'another restore to this appliance is running'; exit 5; }}\nfi"
+        ),
         enter: "status restoring || { echo 'cannot write the restore status'; exit 6; }\n\
-                sudo service cron stop </dev/null >/dev/null 2>&1 || said=cron\n\
+                sudo service cron stop </dev/null >/dev/null 2>&1 9>&- || said=cron\n\
                 if systemctl -q is-active nomad </dev/null >/dev/null 2>&1 && \
                 nomad job status --short github-timerd </dev/null >/dev/null 2>&1; then\n\
-                sudo nomad stop github-timerd </dev/null >/dev/null 2>&1 || said=\"$said github-timerd\"\nfi"
+                sudo nomad stop github-timerd </dev/null >/dev/null 2>&1 9>&- || said=\"$said github-timerd\"\nfi"
             .into(),
         leave: "[ \"$(sudo cat \"$f\" 2>/dev/null)\" = restoring ] && status failed\n\
-                sudo timeout 120s service cron start </dev/null >/dev/null 2>&1 || \
+                sudo timeout 120s service cron start </dev/null >/dev/null 2>&1 9>&- || \
                 { echo 'cannot start cron' >&2; exit 9; }"
             .into(),
     }

@@ -15,7 +15,7 @@ use crate::{
         gate::{Gate, GateSettings},
         quote::quote,
     },
-    restore::{entry::Kind, report::Problem},
+    restore::entry::Kind,
 };
 
 /// Networks sent at a time.
@@ -50,13 +50,10 @@ fn send(scene: &Scene<'_>, to: &str) -> Result<Done, StepError> {
     };
     super::make_folder(scene, "repositories", transfer.user)?;
     let mut batches = Batches::new(scene, &transfer, BATCH);
-    let foreign =
+    let left_out =
         walk_units(scene, b"repositories", units::networks, &mut |unit, ways| batches.push(unit, ways))?;
     let mut done = batches.finish()?;
-    for path in foreign {
-        let what = "has no place in the layout of repositories and is not restored".to_owned();
-        done.problems.push(Problem { path, what });
-    }
+    done.problems.extend(left_out);
     done.add(special(scene, &transfer)?);
     Ok(done)
 }

@@ -87,17 +87,13 @@ fn restore(scene: &Scene<'_>, routed: &Routed, user: &str) -> Result<Done, StepE
     let from = routed.from.as_bytes();
     let mut lines = String::new();
     let mut asked = 0_u64;
-    let foreign = walk_units(scene, from, routed.layout, &mut |(path, entry), _| {
+    let left_out = walk_units(scene, from, routed.layout, &mut |(path, entry), _| {
         lines.push_str(&(routed.line)(&path, &entry));
         lines.push('\n');
         asked += 1;
         Ok(())
     })?;
-    let mut done = Done::default();
-    for path in foreign {
-        let what = format!("has no place in the layout of {} and is not restored", routed.from);
-        done.problems.push(Problem { path, what });
-    }
+    let mut done = Done { problems: left_out, ..Done::default() };
     if asked == 0 {
         return Ok(done);
     }
@@ -187,17 +183,18 @@ impl<'a> Batches<'a> {
 /// What a walk calls for each unit, with the directories above it.
 pub type Visit<'v> = dyn FnMut(Item, &[Item]) -> Result<(), StepError> + 'v;
 
-/// Visits the units of a dataset in order and returns the paths that its layout does not know.
+/// Visits the units of a dataset in order and returns what it cannot visit: paths that its layout does not know, and
+/// directories that cannot be read.
 pub fn walk_units(
     scene: &Scene<'_>,
     from: &[u8],
     layout: Layout,
     visit: &mut Visit<'_>,
-) -> Result<Vec<String>, StepError> {
+) -> Result<Vec<Problem>, StepError> {
     let Some(root) = scene.view.find(from)? else { return Ok(Vec::new()) };
-    let mut foreign = Vec::new();
-    descend(scene, (from, &[]), &root.kind, layout, &mut Vec::new(), &mut (visit, &mut foreign))?;
-    Ok(foreign)
+    let mut left_out = Vec::new();
+    descend(scene, (from, &[]), &root.kind, layout, &mut Vec::new(), &mut (visit, &mut left_out))?;
+    Ok(left_out)
 }
 
 fn descend(
@@ -206,11 +203,18 @@ fn descend(
     kind: &Kind,
     layout: Layout,
     ways: &mut Vec<Item>,
-    out: &mut (&mut Visit<'_>, &mut Vec<String>),
+    out: &mut (&mut Visit<'_>, &mut Vec<Problem>),
 ) -> Result<(), StepError> {
     let below = if at.is_empty() { from.to_vec() } else { join(from, at) };
-    let (entries, bad) = scene.view.children(&below, kind)?;
-    out.1.extend(bad);
+    let problem = |path: &[u8], what: String| Problem { path: show(path), what };
+    let (entries, bad) = match scene.view.children(&below, kind) {
+        Ok(found) => found,
+        Err(error) => {
+            out.1.push(problem(&below, StepError::from(error).to_string()));
+            return Ok(());
+        }
+    };
+    out.1.extend(bad.into_iter().map(|what| problem(&below, what)));
     for entry in entries {
         let path = join(at, &entry.name);
         match layout(&path) {
@@ -221,7 +225,10 @@ fn descend(
                 ways.pop();
             }
             Place::Elsewhere => {}
-            Place::Way | Place::Foreign => out.1.push(show(&join(from, &path))),
+            Place::Way | Place::Foreign => {
+                let what = format!("has no place in the layout of {} and is not restored", show(from));
+                out.1.push(problem(&join(from, &path), what));
+            }
         }
     }
     Ok(())

@@ -38,7 +38,7 @@ pub fn restore(scene: &Scene<'_>) -> Result<Done, StepError> {
         done.bytes += content.len() as u64;
     }
     script.push_str("[ -z \"$failed\" ] || { echo \"not set:$failed\" >&2; exit 1; }\n");
-    scene.remote.told("set secrets", "/bin/bash", script.as_bytes())?;
+    scene.remote.work("set secrets", "exec /bin/bash", script.as_bytes())?;
     Ok(done)
 }
 
