@@ -111,7 +111,12 @@ impl Sshd {
 
     /// A client key that the server lets in.
     pub fn client_key(&self, kind: &str) -> SshKey {
-        read_key(&self.dir.path().join(format!("client_{}", name_of(kind))))
+        read_key(&self.client_key_path(kind))
+    }
+
+    /// The file of a client key, for programs that read one.
+    pub fn client_key_path(&self, kind: &str) -> PathBuf {
+        self.dir.path().join(format!("client_{}", name_of(kind)))
     }
 
     /// A client key that the server does not know.

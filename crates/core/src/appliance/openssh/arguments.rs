@@ -3,9 +3,11 @@
 //! `ssh` takes the first value it is given for an option, so what must hold stands first, what sites may change stands
 //! after their own options, and no configuration file is read unless they name one.
 
-use std::{ffi::OsString, path::Path};
+use std::{ffi::OsString, path::Path, time::Duration};
 
-use crate::appliance::{hostkeys::HostKey, transport::TransportSettings};
+use russh::keys::Algorithm;
+
+use crate::appliance::{hostkeys::HostKey, target::Target, transport::TransportSettings};
 
 /// What the local command writes to stderr just before the remote command starts.
 pub(super) const SESSION_MARK: &str = "ghevault: the session starts here";
@@ -19,7 +21,6 @@ const FIRM: &[&str] = &[
     "StdinNull=no",
     "ForkAfterAuthentication=no",
     "BatchMode=yes",
-    "StrictHostKeyChecking=yes",
     "GlobalKnownHostsFile=/dev/null",
     "CheckHostIP=no",
     "UpdateHostKeys=no",
@@ -55,34 +56,69 @@ pub(super) fn arguments(
     script: &str,
 ) -> Vec<OsString> {
     let mut all: Vec<OsString> = Vec::new();
-    let mut option = |text: String| all.extend(["-o".into(), OsString::from(text)]);
+    option(&mut all, "StrictHostKeyChecking=yes");
+    let algorithms: Vec<_> = pins.iter().flat_map(HostKey::algorithms).collect();
+    firm(&mut all, &settings.target, settings.pins.path(), &algorithms);
+    option(&mut all, &format!("LocalCommand=echo '{SESSION_MARK}' >&2"));
+    all.extend(["-E".into(), log.into(), "-i".into(), key.into()]);
+    site(&mut all, &settings.ssh_options);
+    for usual in USUAL {
+        option(&mut all, usual);
+    }
+    option(&mut all, &format!("ServerAliveInterval={}", settings.keepalive_interval.as_secs().max(1)));
+    option(&mut all, &format!("ServerAliveCountMax={}", settings.keepalives_missed_max));
+    destination(&mut all, &settings.target, settings.connect_timeout);
+    all.push(script.into());
+    all
+}
+
+/// All arguments of a client that only learns a host key of one of these kinds, into `known_hosts`.
+pub(super) fn scan_arguments(
+    target: &Target,
+    site_options: &[String],
+    kinds: &[Algorithm],
+    known_hosts: &Path,
+    connect_timeout: Duration,
+) -> Vec<OsString> {
+    let mut all: Vec<OsString> = Vec::new();
+    // Into a file of this scan alone; nobody trusts it.
+    option(&mut all, "StrictHostKeyChecking=accept-new");
+    option(&mut all, "HashKnownHosts=no");
+    option(&mut all, "PreferredAuthentications=none");
+    firm(&mut all, target, known_hosts, kinds);
+    site(&mut all, site_options);
+    destination(&mut all, target, connect_timeout);
+    all.push("true".into());
+    all
+}
+
+fn option(all: &mut Vec<OsString>, text: &str) {
+    all.extend(["-o".into(), OsString::from(text)]);
+}
+
+fn firm(all: &mut Vec<OsString>, target: &Target, known_hosts: &Path, kinds: &[Algorithm]) {
     for firm in FIRM {
-        option((*firm).to_owned());
+        option(all, firm);
     }
-    option(format!("LocalCommand=echo '{SESSION_MARK}' >&2"));
-    option(format!("UserKnownHostsFile=\"{}\"", escaped(settings.pins.path())));
-    option(format!("HostKeyAlias={}", settings.target.known_hosts_name()));
-    let algorithms: Vec<_> =
-        pins.iter().flat_map(HostKey::algorithms).map(|algorithm| algorithm.to_string()).collect();
-    if !algorithms.is_empty() {
-        option(format!("HostKeyAlgorithms={}", algorithms.join(",")));
+    option(all, &format!("UserKnownHostsFile=\"{}\"", escaped(known_hosts)));
+    option(all, &format!("HostKeyAlias={}", target.known_hosts_name()));
+    if !kinds.is_empty() {
+        let names: Vec<_> = kinds.iter().map(ToString::to_string).collect();
+        option(all, &format!("HostKeyAlgorithms={}", names.join(",")));
     }
-    if !settings.ssh_options.iter().any(|option| option.starts_with("-F")) {
+}
+
+fn site(all: &mut Vec<OsString>, options: &[String]) {
+    if !options.iter().any(|option| option.starts_with("-F")) {
         all.extend(["-F".into(), "none".into()]);
     }
-    all.extend(["-E".into(), log.into(), "-i".into(), key.into()]);
-    all.extend(settings.ssh_options.iter().map(OsString::from));
-    let mut option = |text: String| all.extend(["-o".into(), OsString::from(text)]);
-    for usual in USUAL {
-        option((*usual).to_owned());
-    }
-    option(format!("ConnectTimeout={}", settings.connect_timeout.as_secs().max(1)));
-    option(format!("ServerAliveInterval={}", settings.keepalive_interval.as_secs().max(1)));
-    option(format!("ServerAliveCountMax={}", settings.keepalives_missed_max));
-    let target = &settings.target;
+    all.extend(options.iter().map(OsString::from));
+}
+
+fn destination(all: &mut Vec<OsString>, target: &Target, connect_timeout: Duration) {
+    option(all, &format!("ConnectTimeout={}", connect_timeout.as_secs().max(1)));
     all.extend(["-l".into(), target.user().into(), "-p".into(), target.port().to_string().into()]);
-    all.extend(["--".into(), target.host().into(), script.into()]);
-    all
+    all.extend(["--".into(), target.host().into()]);
 }
 
 /// A path as the value of an option, where `%` starts a token and `"` ends the value.
@@ -94,7 +130,7 @@ fn escaped(path: &Path) -> String {
 mod tests {
     use super::*;
     use crate::{
-        appliance::{hostkeys::PinStore, target::Target},
+        appliance::hostkeys::PinStore,
         keys::{Secret, SshKey},
     };
 

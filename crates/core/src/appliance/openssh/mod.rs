@@ -2,7 +2,7 @@
 //!
 //! For sites with bastions, certificates or a certified build. `ssh` alone would not do: it exits with 255 for a lost
 //! connection, for a signal and for a remote 255 alike, ends stdout silently when the connection breaks, and mixes the
-//! server's banner into stderr. So its own messages go to a pipe of ours ([`log`]), which tells these apart, and a local
+//! server's banner into stderr. So its own messages go to a pipe of ours, which tells these apart, and a local
 //! command marks where the remote stderr begins.
 
 mod arguments;
@@ -10,6 +10,7 @@ mod log;
 mod memory_file;
 mod messages;
 mod process;
+mod scan;
 
 use std::{
     path::PathBuf,
@@ -31,6 +32,8 @@ use super::{
     hostkeys::HostKey,
     transport::{Bridge, Transport, TransportSettings, prepare},
 };
+
+pub use self::scan::scan;
 
 /// Clients that connect at the same time; a server drops the eleventh by default.
 const HANDSHAKES_MAX: usize = 4;
