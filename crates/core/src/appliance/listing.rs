@@ -334,7 +334,9 @@ mod tests {
         let (a, b) = (Record { facts: b"f1", path: b"a" }, Record { facts: b"f1", path: b"b" });
         let digest = |records: &[Record<'_>]| {
             let mut set = SetDigest::default();
-            records.iter().for_each(|r| set.add(*r));
+            for record in records {
+                set.add(*record);
+            }
             set.finish()
         };
         assert_eq!(digest(&[a, b]), digest(&[b, a]));

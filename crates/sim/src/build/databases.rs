@@ -37,7 +37,7 @@ pub(super) fn write(
     recipe: &Recipe,
 ) -> Result<BTreeMap<String, String>, SimError> {
     let rows = if recipe.empty { 0 } else { 50 + recipe.scale.networks * 20 };
-    let scratch = tempfile::tempdir().on("create", std::env::temp_dir())?;
+    let scratch = tempfile::tempdir().on("create", "a scratch folder")?;
     let auto = recipe.databases == Databases::Auto;
     let sql = statements(&mut seed.part("mysql"), rows);
     let real_sql = if auto { mariadb(scratch.path(), &sql)? } else { None };
