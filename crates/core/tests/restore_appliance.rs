@@ -5,7 +5,10 @@ mod bench;
 #[path = "support/target.rs"]
 mod target;
 
-use ghevault_core::restore::appliance::{ApplianceOptions, ApplianceReport, Outcome, Step};
+use ghevault_core::{
+    appliance::transport::TransportKind,
+    restore::appliance::{ApplianceOptions, ApplianceReport, Outcome, Step},
+};
 use ghevault_sim::build::Recipe;
 use target::Case;
 
@@ -32,5 +35,20 @@ fn an_unconfigured_appliance_becomes_the_source_with_its_settings() {
     assert_complete(&report);
     assert!(report.next.iter().any(|next| next.contains("/setup/settings")), "{:?}", report.next);
     assert!(report.steps.iter().all(|s| s.step != Step::ConfigApply));
-    case.assert_equal(&["elasticsearch", "audit-log", "registered"]);
+    // What saving the settings in the Management Console starts.
+    let program = ghevault_sim::harness::program().unwrap();
+    let configured =
+        std::process::Command::new(program).arg("configure").arg(case.target.place().root()).status();
+    assert!(configured.unwrap().success());
+    case.assert_equal(&[]);
+}
+
+#[test]
+fn the_openssh_client_carries_a_restore_with_settings_too() {
+    let mut case = Case::new(&Recipe::fresh(4));
+    case.target.set_maintenance(true).unwrap();
+    case.channel_of(TransportKind::OpenSsh);
+    let (_, report) = case.restore(&ApplianceOptions { settings: true, ..case.options() }).unwrap();
+    assert_complete(&report);
+    case.assert_equal(&[]);
 }

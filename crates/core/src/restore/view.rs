@@ -1,6 +1,9 @@
 //! Reading one snapshot: its directories, its files, and an ordered walk over both.
 
-use std::io::{self, Write};
+use std::{
+    collections::HashSet,
+    io::{self, Write},
+};
 
 use super::entry::{Entry, Kind, join, show};
 use crate::vault::{Node, TreeId, VaultError, VaultReader};
@@ -112,7 +115,8 @@ impl<'a> SnapshotView<'a> {
         Kind::Directory(Some(self.root))
     }
 
-    /// The entries of a directory (of nothing for any other kind), and the impossible names among them.
+    /// The entries of a directory (of nothing for any other kind), and what is wrong with names in it: impossible ones
+    /// and second ones are no entries.
     ///
     /// # Errors
     /// The directory's tree cannot be read.
@@ -123,8 +127,13 @@ impl<'a> SnapshotView<'a> {
             source,
         })?;
         let (mut entries, mut bad) = (Vec::with_capacity(nodes.len()), Vec::new());
+        let mut names = HashSet::with_capacity(nodes.len());
         for node in nodes {
             match Entry::decode(node) {
+                // A link and a directory of one name would lead a later entry out of the target.
+                Ok(entry) if !names.insert(entry.name.clone()) => {
+                    bad.push(format!("the snapshot has the name `{}` twice", show(&entry.name)));
+                }
                 Ok(entry) => entries.push(entry),
                 Err(name) => bad.push(name.to_string()),
             }
@@ -218,5 +227,39 @@ impl Write for Counted<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Node, SnapshotView, Source, SourceError, TreeId, Write};
+    use crate::vault::{Metadata, NodeType};
+
+    struct Twice;
+
+    impl Source for Twice {
+        fn tree(&self, _: &TreeId) -> Result<Vec<Node>, SourceError> {
+            let link = NodeType::Symlink { linktarget: "/etc".into(), linktarget_raw: None };
+            let node = |name: &str, node_type| Node {
+                name: name.into(),
+                node_type,
+                meta: Metadata::default(),
+                content: None,
+                subtree: None,
+            };
+            Ok(vec![node("a", link), node("a", NodeType::Dir), node("..", NodeType::File)])
+        }
+
+        fn dump(&self, _: &Node, _: &mut dyn Write) -> Result<(), SourceError> {
+            Err(SourceError("nothing is here".into()))
+        }
+    }
+
+    #[test]
+    fn a_second_entry_of_a_name_and_a_way_out_are_no_entries() {
+        let view = SnapshotView::new(&Twice, TreeId::default());
+        let (entries, bad) = view.children(b"", &view.root()).expect("a tree");
+        assert_eq!(entries.len(), 1);
+        assert!(bad.len() == 2 && bad[0].contains("twice") && bad[1].contains(".."), "{bad:?}");
     }
 }

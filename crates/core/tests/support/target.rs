@@ -56,6 +56,11 @@ impl Case {
         self.channel = self.bench.channel(&self.target, port, TransportKind::Russh);
     }
 
+    /// Uses another SSH client from now on.
+    pub fn channel_of(&mut self, kind: TransportKind) {
+        self.channel = self.bench.channel(&self.target, self.port, kind);
+    }
+
     /// Where the target's own door is.
     pub fn door(&self) -> std::net::SocketAddr {
         ([127, 0, 0, 1], self.port).into()

@@ -139,6 +139,13 @@ pub fn check(
     if content.uuid.as_deref().is_some_and(|uuid| uuid == target.uuid) {
         remarks.push(format!("`{}` is the very appliance that the snapshot was taken from", options.host));
     }
+    let needed: u64 = content.amounts.values().map(|amount| amount.bytes).sum();
+    if let Some(free) = target.free_bytes.filter(|free| *free < needed) {
+        remarks.push(format!(
+            "the snapshot has {needed} bytes, the data disk of `{}` has {free} free",
+            options.host
+        ));
+    }
     if content.has("github-secrets.tar") {
         remarks.push("`github-secrets.tar` is not restored: nothing public says how".into());
     }

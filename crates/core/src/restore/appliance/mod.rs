@@ -15,6 +15,7 @@ pub mod plan;
 mod remote;
 pub mod report;
 mod run;
+mod step;
 mod steps;
 mod sync;
 mod units;

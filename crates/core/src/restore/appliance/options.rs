@@ -99,6 +99,7 @@ pub enum Trust {
 
 /// How to restore.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent switches of the command line")]
 pub struct ApplianceOptions {
     /// The appliance as the user named it.
     pub host: String,

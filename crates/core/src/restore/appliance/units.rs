@@ -22,9 +22,8 @@ pub type Layout = fn(&[u8]) -> Place;
 pub fn networks(path: &[u8]) -> Place {
     match repositories(path) {
         Repository::Network => Place::Unit,
-        Repository::NetworkWay => Place::Way,
+        Repository::NetworkWay | Repository::Both => Place::Way,
         Repository::Gist | Repository::GistWay | Repository::Special => Place::Elsewhere,
-        Repository::Both => Place::Way,
         Repository::Foreign => Place::Foreign,
     }
 }

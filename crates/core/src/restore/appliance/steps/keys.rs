@@ -34,7 +34,7 @@ fn fingerprints(archive: &[u8]) -> Vec<String> {
         };
         let Ok(size) = usize::from_str_radix(&field(124, 136), 8) else { break };
         let Some(file) = content.get(..size) else { break };
-        if field(0, 100).ends_with(".pub")
+        if field(0, 100).strip_suffix(".pub").is_some()
             && let Ok(key) = HostKey::parse(&String::from_utf8_lossy(file))
         {
             found.push(key.fingerprint());

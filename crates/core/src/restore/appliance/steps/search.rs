@@ -1,4 +1,4 @@
-//! Directories that are taken as they are: search indices, MinIO (contract §5.4, §5.5).
+//! Directories that are taken as they are: search indices, `MinIO` (contract §5.4, §5.5).
 
 use super::super::{
     error::StepError,
@@ -13,7 +13,7 @@ pub fn elasticsearch(scene: &Scene<'_>) -> Result<Done, StepError> {
     directory(scene, "elasticsearch", "elasticsearch-restore", "elasticsearch", "elasticsearch")
 }
 
-/// Sends MinIO's buckets.
+/// Sends the buckets of `MinIO`.
 pub fn minio(scene: &Scene<'_>) -> Result<Done, StepError> {
     directory(scene, "minio", "minio", "minio", "minio")
 }

@@ -80,7 +80,7 @@ impl Sync<'_> {
         done.unchanged = difference.unchanged;
         done.removed = difference.remove.len() as u64;
         self.remove(transfer, &difference.remove)?;
-        done.add(self.send(transfer, difference.send)?);
+        done.add(self.send(transfer, &difference.send)?);
         Ok(done)
     }
 

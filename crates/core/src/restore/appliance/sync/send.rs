@@ -46,16 +46,16 @@ struct Cut {
 
 impl Sync<'_> {
     /// Sends `items` in their order.
-    pub(super) fn send(&self, transfer: &Transfer<'_>, items: Vec<Item>) -> Result<Done, StepError> {
+    pub(super) fn send(&self, transfer: &Transfer<'_>, items: &[Item]) -> Result<Done, StepError> {
         let mut done = Done::default();
         let mut cut_files = Vec::new();
         let directories = items.iter().take_while(|(_, entry)| entry.is_directory()).count();
         let mut start = 0;
         while start < items.len() {
-            match self.stream(transfer, &items, directories, start, &mut done)? {
+            match self.stream(transfer, items, directories, start, &mut done)? {
                 None => break,
                 Some(Cut { at, why }) => {
-                    done.problems.push(self.problem(transfer, &items[at].0, &why));
+                    done.problems.push(problem(transfer, &items[at].0, &why));
                     cut_files.push(items[at].0.clone());
                     start = at + 1;
                     if cut_files.len() >= CUTS_MAX {
@@ -128,7 +128,7 @@ impl Sync<'_> {
                 (Kind::Symlink(target), _) => tar.symlink(&member, target).map(|()| 0).map_err(cut)?,
                 (Kind::Fifo, _) => tar.pipe(&member).map(|()| 0).map_err(cut)?,
                 (Kind::Other(what), _) => {
-                    done.problems.push(self.problem(transfer, path, &format!("a {what} is not restored")));
+                    done.problems.push(problem(transfer, path, &format!("a {what} is not restored")));
                     continue;
                 }
                 (Kind::File, Some(content)) => {
@@ -138,7 +138,7 @@ impl Sync<'_> {
                             entry.size
                         }
                         Err(why) => {
-                            done.problems.push(self.problem(transfer, path, &why));
+                            done.problems.push(problem(transfer, path, &why));
                             continue;
                         }
                     }
@@ -146,7 +146,7 @@ impl Sync<'_> {
                 (Kind::File, None) => {
                     if let Some(found) = self.view.length(entry).filter(|found| *found != entry.size) {
                         let why = format!("the snapshot says {} bytes but holds {found}", entry.size);
-                        done.problems.push(self.problem(transfer, path, &why));
+                        done.problems.push(problem(transfer, path, &why));
                         continue;
                     }
                     let below = join_from(transfer.from, path);
@@ -164,10 +164,10 @@ impl Sync<'_> {
         let last = items.len().saturating_sub(1);
         tar.finish().map(drop).map_err(|error| Cut { at: last, why: error.to_string() })
     }
+}
 
-    fn problem(&self, transfer: &Transfer<'_>, path: &[u8], what: &str) -> Problem {
-        Problem { path: show(&join_from(transfer.from, path)), what: what.to_owned() }
-    }
+fn problem(transfer: &Transfer<'_>, path: &[u8], what: &str) -> Problem {
+    Problem { path: show(&join_from(transfer.from, path)), what: what.to_owned() }
 }
 
 /// Whether the fraction of a second is worth a kilobyte: where it decides about sending the file again.
