@@ -183,3 +183,55 @@ fn a_gate_that_is_closed_through_ssh_stops_the_living_appliance_s_maintenance() 
     appliance.close();
     assert_sound(&appliance);
 }
+
+#[test]
+fn a_change_in_any_dataset_is_found_in_that_dataset() {
+    let (_a, a) = appliance(8);
+    let files = [
+        ("networks", "disk/data/user/repositories/c/nw/c4/ca/42/1/1.git/config"),
+        ("special", "disk/data/user/repositories/__purgatory__/4711.git/config"),
+        ("layout", "disk/data/user/repositories/info/nw-layout"),
+        ("git-hooks", "disk/data/user/git-hooks/repos/1.git/HEAD"),
+        ("audit-log", "stores/audit-log/audit_log-1-2023-11-2.jsonl"),
+        ("mysql", "stores/mysql.sql"),
+        ("redis", "disk/data/user/redis/dump.rdb"),
+        ("settings", "disk/data/user/common/github.conf"),
+        ("secrets", "disk/data/user/common/secrets.conf"),
+        ("license", "disk/data/enterprise/enterprise.ghl"),
+        ("saml-keys", "disk/data/user/common/saml-sp.p12"),
+        ("ca-certificates", "stores/ssl-ca-certificates.tar"),
+        ("identity", "disk/data/user/common/uuid"),
+        ("identity", "disk/data/user/common/ssh_host_ed25519_key"),
+    ];
+    let copy = tempfile::tempdir().unwrap();
+    let status =
+        std::process::Command::new("cp").arg("-a").arg(a.place().root()).arg(copy.path()).status().unwrap();
+    assert!(status.success());
+    let b = Appliance::open(copy.path().join("appliance")).unwrap();
+    let differing = || {
+        let comparison = a.compare(&b, &Aspects::default()).unwrap();
+        let rows = comparison.datasets.into_iter().filter(|row| !row.differences.is_empty());
+        rows.map(|row| row.dataset).collect::<Vec<_>>()
+    };
+    assert_eq!(differing(), Vec::<String>::new());
+    for (dataset, file) in files {
+        let path = b.place().root().join(file);
+        let old = fs::read(&path).unwrap();
+        let mut new = old.clone();
+        let middle = new.len() / 2;
+        new[middle] = if new[middle] == b'0' { b'1' } else { b'0' };
+        fs::write(&path, new).unwrap();
+        assert_eq!(differing(), [dataset], "{file}");
+        fs::write(&path, old).unwrap();
+    }
+    fs::remove_dir_all(b.disk("/data/user/elasticsearch/nodes")).unwrap();
+    assert_eq!(differing(), ["elasticsearch"]);
+}
+
+#[test]
+fn a_port_that_somebody_has_is_refused() {
+    let (_folder, mut appliance) = appliance(1);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let error = appliance.open_sshd_on(taken.local_addr().unwrap().port(), None).unwrap_err();
+    assert!(error.to_string().contains("did not open"), "{error}");
+}

@@ -83,8 +83,7 @@ fn secrets_conf(draw: &mut Seed, version: &str) -> String {
     ];
     let drawn: Vec<_> = SECRETS.iter().map(|key| ((*key).to_owned(), draw.hex(40))).collect();
     let mut all: Vec<_> = keying.into_iter().chain(drawn).collect();
-    // A key of 3.8.0 and 3.8.1 only.
-    all.retain(|(key, _)| !key.starts_with("secrets.manage-auth") || matches!(version, "3.8.0" | "3.8.1"));
+    all.retain(|(key, _)| exists_in(key, version));
     all.sort();
     for (key, value) in all {
         let (begin, name) = key.rsplit_once('.').unwrap_or(("", &key));
@@ -118,6 +117,18 @@ pub fn set_version(place: &Place, version: &str) -> Result<(), SimError> {
         return Ok(());
     }
     Err(SimError::Program { program: "git config".to_owned(), reason: status.to_string() })
+}
+
+/// Which version knows a key (contract §2.3).
+fn exists_in(key: &str, version: &str) -> bool {
+    let minor: u32 = version.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap_or(0);
+    match key.split('.').nth(1) {
+        Some("manage-auth") => matches!(version, "3.8.0" | "3.8.1"),
+        Some("secret-scanning") if key.contains("user-content") => minor >= 11,
+        Some("secret-scanning") => minor >= 8,
+        _ if key.contains("encrypted-column") => minor >= 7,
+        _ => true,
+    }
 }
 
 fn release(version: &str) -> String {

@@ -52,6 +52,19 @@ impl Sshd {
         if !rustix::process::geteuid().is_root() {
             return Err(SimError::Refused("the sshd door needs root".to_owned()));
         }
+        // A chosen port may be taken by somebody else before `sshd` has it.
+        let tries = if listen.port() == 0 { 3 } else { 1 };
+        let mut last = Err(SimError::Ssh("not tried".to_owned()));
+        for _ in 0..tries {
+            last = Self::open(place, program, listen, live);
+            if last.is_ok() {
+                break;
+            }
+        }
+        last
+    }
+
+    fn open(place: &Place, program: &Path, listen: SocketAddr, live: Option<f64>) -> Result<Self, SimError> {
         let root = place.root().canonicalize().on("find", place.root())?;
         let listen = choose_port(listen)?;
         let mut command = Command::new("unshare");

@@ -4,11 +4,13 @@
 //! `/usr/local/share/enterprise` and commands in their real places, and with its own users: `admin` is unprivileged
 //! and has `sudo` without password, as on a real appliance (contract §10.1).
 
+mod etc;
+
 use std::{
     fmt::Write as _,
     fs,
     io::{BufRead, Write},
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     os::unix::{
         fs::{PermissionsExt, symlink},
         process::CommandExt,
@@ -29,7 +31,7 @@ use crate::{
         Place, commands,
         place::{NAMESPACE_DIR, NAMESPACE_PROGRAM},
     },
-    build::owners::{self, USERS},
+    build::owners,
     error::{OnFile, SimError},
 };
 
@@ -53,7 +55,7 @@ pub fn run(place: &Place, listen: SocketAddr, live: Option<f64>) -> Result<(), S
     // From here on, everything is seen as on the appliance.
     let place = Place::new(NAMESPACE_DIR);
     let sshd = start_sshd(&place, listen)?;
-    wait_until_open(listen)?;
+    wait_until_open(&place, sshd)?;
     println!("{}", serde_json::to_string(&reachable).map_err(|error| SimError::Ssh(error.to_string()))?);
     std::io::stdout().flush().on("write", "stdout")?;
     if let Some(rate) = live {
@@ -110,7 +112,7 @@ fn assemble(place: &Place, root: &Path) -> Result<(), SimError> {
     }
     mount("proc", root.join("proc"), "proc", MountFlags::empty(), None).on("mount on", root.join("proc"))?;
     show_appliance(place, root)?;
-    own_etc(place, root)
+    etc::write(place, root)
 }
 
 fn show_appliance(place: &Place, root: &Path) -> Result<(), SimError> {
@@ -169,56 +171,6 @@ fn cover(on: &Path, kept: &Path, shown: &Path, without: &[&str]) -> Result<(), S
     Ok(())
 }
 
-fn own_etc(place: &Place, root: &Path) -> Result<(), SimError> {
-    let etc = root.join("etc");
-    // Files that vanish or cannot be read while copying do not matter here.
-    let _ = Command::new("cp")
-        .args(["-a", "--no-target-directory", "/etc"])
-        .arg(&etc)
-        .stderr(Stdio::null())
-        .status();
-    folder(&etc.join("github"))?;
-    bind(&place.disk("/etc/github"), &etc.join("github"))?;
-    let keep = |file: &str| -> String {
-        let text = fs::read_to_string(Path::new("/etc").join(file)).unwrap_or_default();
-        let ours = |line: &str| USERS.iter().any(|user| line.split(':').next() == Some(user.name));
-        text.lines().filter(|line| !ours(line)).fold(String::new(), |all, line| all + line + "\n")
-    };
-    let (mut passwd, mut group, mut shadow) = (keep("passwd"), keep("group"), keep("shadow"));
-    for user in USERS {
-        let (name, id) = (user.name, user.id);
-        let shell = if name == "admin" { "/bin/bash" } else { "/usr/sbin/nologin" };
-        let _ = writeln!(passwd, "{name}:x:{id}:{id}::{}:{shell}", user.home);
-        let _ = writeln!(group, "{name}:x:{id}:");
-        let _ = writeln!(shadow, "{name}:*:19000:0:99999:7:::");
-    }
-    if !passwd.lines().any(|line| line.starts_with("sshd:")) {
-        passwd += "sshd:x:5099:65534::/run/sshd:/usr/sbin/nologin\n";
-    }
-    let host = fs::read_to_string("/etc/hostname").unwrap_or_default();
-    let hosts = format!("127.0.0.1 localhost {}\n", host.trim());
-    let sudoers = "Defaults env_keep += \"INC_BACKUP GHEBUVER\"\nDefaults !syslog, !use_pty\n\
-                   Defaults secure_path=\"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"\n\
-                   root ALL=(ALL:ALL) ALL\nadmin ALL=(ALL:ALL) NOPASSWD: ALL\n";
-    for (name, text, mode) in [
-        ("passwd", passwd.as_str(), 0o644),
-        ("group", group.as_str(), 0o644),
-        ("shadow", shadow.as_str(), 0o600),
-        ("hosts", hosts.as_str(), 0o644),
-        ("sudoers", sudoers, 0o440),
-        ("nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n", 0o644),
-    ] {
-        let path = etc.join(name);
-        let _ = fs::remove_file(&path);
-        fs::write(&path, text).on("write", &path)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).on("protect", &path)?;
-    }
-    let admin = USERS[0].id;
-    let home = root.join("run/admin");
-    folder(&home)?;
-    std::os::unix::fs::chown(&home, Some(admin), Some(admin)).on("give away", home)
-}
-
 fn start_sshd(place: &Place, listen: SocketAddr) -> Result<Pid, SimError> {
     let (ip, port) = (listen.ip(), listen.port());
     let mut config = format!(
@@ -258,16 +210,20 @@ fn start_sshd(place: &Place, listen: SocketAddr) -> Result<Pid, SimError> {
         .ok_or_else(|| SimError::Ssh("sshd has no pid".to_owned()))
 }
 
-/// Waits until somebody answers on the port.
-fn wait_until_open(listen: SocketAddr) -> Result<(), SimError> {
-    for _ in 0..500 {
-        if TcpStream::connect_timeout(&listen, Duration::from_secs(1)).is_ok() {
+/// Waits until `sshd` says that it listens; on a port that somebody else took, it ends instead.
+fn wait_until_open(place: &Place, sshd: Pid) -> Result<(), SimError> {
+    let path = place.root().join("log/sshd.log");
+    let log = || fs::read_to_string(&path).unwrap_or_default();
+    for _ in 0..1500 {
+        if log().contains("Server listening on") {
             return Ok(());
+        }
+        if waitpid(Some(sshd), WaitOptions::NOHANG).on("wait for", "sshd")?.is_some() {
+            break;
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    let log = fs::read_to_string("/run/sim/dir/log/sshd.log").unwrap_or_default();
-    Err(SimError::Ssh(format!("sshd does not answer: {}", log.trim())))
+    Err(SimError::Ssh(format!("sshd does not listen: {}", log().trim())))
 }
 
 /// The living appliance is a process of its own, so that the first process may collect every child.

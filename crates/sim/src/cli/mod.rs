@@ -1,13 +1,15 @@
 //! The simulator's command line.
 
+mod args;
+
 use std::{
     io::{self, Write},
-    net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use args::{Cli, Verb};
+use clap::Parser;
 
 use crate::{
     appliance::{Place, State, commands::config_apply},
@@ -22,139 +24,6 @@ use crate::{
     harness,
     live::{Life, life::Living, worker},
 };
-
-/// A simulated GitHub Enterprise Server appliance.
-#[derive(Debug, Parser)]
-#[command(name = "ghevault-sim", version)]
-struct Cli {
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-#[derive(Debug, Subcommand)]
-enum Verb {
-    /// Make an appliance in an empty folder; prints one JSON line.
-    Create {
-        /// The folder.
-        dir: PathBuf,
-        /// What its content is drawn from.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// How much of everything: s, demo, m.
-        #[arg(long, default_value = "demo")]
-        scale: String,
-        /// Version of GHES.
-        #[arg(long, default_value = "3.11.0")]
-        version: String,
-        /// Without /etc/github/configured.
-        #[arg(long)]
-        unconfigured: bool,
-        /// Without content: the target of a restore.
-        #[arg(long)]
-        empty: bool,
-        /// References of the repository that has many (instead of the scale's number).
-        #[arg(long)]
-        references: Option<u64>,
-        /// Additional networks, copies of the first one (about 870 files and folders each).
-        #[arg(long, default_value_t = 0)]
-        copies: u64,
-        /// Bytes of one large pack (0: none).
-        #[arg(long, default_value_t = 0)]
-        big_pack_bytes: u64,
-        /// Do not start database servers for the dumps, even where they are installed.
-        #[arg(long)]
-        stored_databases: bool,
-    },
-    /// Serve an appliance by the embedded SSH server; first line of stdout is JSON, ends by SIGTERM or SIGINT.
-    Serve {
-        /// The appliance's folder.
-        dir: PathBuf,
-        /// Address and port; port 0 chooses one.
-        #[arg(long, default_value = "127.0.0.1:0")]
-        listen: SocketAddr,
-        /// A file of public keys that may log in as admin, besides the appliance's own client key.
-        #[arg(long, value_name = "FILE")]
-        authorized_key: Option<PathBuf>,
-        /// Let the appliance live while it is served: changes a second (5 if none are given).
-        #[arg(long, value_name = "RATE", num_args = 0..=1, default_missing_value = "5")]
-        live: Option<f64>,
-        /// Also end when stdin closes.
-        #[arg(long)]
-        until_stdin_closes: bool,
-    },
-    /// Serve an appliance by a real OpenSSH sshd in its own namespaces (needs root); otherwise as `serve`.
-    Sshd {
-        /// The appliance's folder.
-        dir: PathBuf,
-        /// Address and port; port 0 chooses one.
-        #[arg(long, default_value = "127.0.0.1:0")]
-        listen: SocketAddr,
-        /// A file of public keys that may log in as admin, besides the appliance's own client key.
-        #[arg(long, value_name = "FILE")]
-        authorized_key: Option<PathBuf>,
-        /// Let the appliance live while it is served: changes a second (5 if none are given).
-        #[arg(long, value_name = "RATE", num_args = 0..=1, default_missing_value = "5")]
-        live: Option<f64>,
-        /// Also end when stdin closes.
-        #[arg(long)]
-        until_stdin_closes: bool,
-    },
-    /// Change an appliance by a number of random writes, with maintenance in between; no door needs to be open.
-    Mutate {
-        /// The appliance's folder.
-        dir: PathBuf,
-        /// How many changes.
-        #[arg(long, default_value_t = 20)]
-        rounds: u64,
-        /// What they are drawn from.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-    },
-    /// Change an appliance continuously until SIGTERM or SIGINT.
-    Live {
-        /// The appliance's folder.
-        dir: PathBuf,
-        /// Changes a second.
-        #[arg(long, default_value_t = 5.0)]
-        rate: f64,
-        /// What they are drawn from; by default something new each time.
-        #[arg(long)]
-        seed: Option<u64>,
-    },
-    /// Compare two appliances, dataset by dataset; exit code 1 if anything is different.
-    Compare {
-        /// One appliance's folder.
-        a: PathBuf,
-        /// The other's.
-        b: PathBuf,
-        /// Print JSON instead of a table.
-        #[arg(long)]
-        json: bool,
-        /// Leave out a dataset (may be repeated).
-        #[arg(long)]
-        skip: Vec<String>,
-        /// Compare owners too.
-        #[arg(long)]
-        owners: bool,
-        /// Compare modification times too.
-        #[arg(long)]
-        times: bool,
-    },
-    /// Apply the configuration, as saving the settings in the Management Console does.
-    Configure {
-        /// The appliance's folder.
-        dir: PathBuf,
-    },
-    /// Inside of the sshd door.
-    #[command(hide = true)]
-    Namespace {
-        dir: PathBuf,
-        #[arg(long)]
-        listen: SocketAddr,
-        #[arg(long)]
-        live: Option<f64>,
-    },
-}
 
 /// Runs the command line of this process.
 #[must_use]
