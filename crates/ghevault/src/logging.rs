@@ -17,7 +17,7 @@ use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
 ///
 /// # Errors
 /// The log file cannot be opened, or `RUST_LOG` is not understood.
-pub fn install(settings: &Settings, screen: &Screen) -> CommandResult {
+pub fn install(settings: &Settings, screen: Screen) -> CommandResult {
     let default = match (&settings.log_file, screen.quiet) {
         (Some(_), _) => "info",
         (None, true) => "error",
@@ -42,9 +42,9 @@ pub fn install(settings: &Settings, screen: &Screen) -> CommandResult {
         .with_writer(writer)
         .with_ansi(on_stderr && output::stderr_is_terminal());
     if settings.log_json {
-        builder.json().init()
+        builder.json().init();
     } else {
-        builder.with_target(false).init()
+        builder.with_target(false).init();
     }
     Ok(())
 }

@@ -33,7 +33,7 @@ fn run(cli: cli::Cli) -> CommandResult {
     let interrupt = process::Interrupt::install()?;
     let settings = cli.global.settings()?;
     let screen = output::Screen::new(cli.global.json, cli.global.quiet);
-    logging::install(&settings, &screen)?;
+    logging::install(&settings, screen)?;
     for note in &settings.notes {
         tracing::info!("{note}");
     }

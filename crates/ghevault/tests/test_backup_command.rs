@@ -177,7 +177,7 @@ fn a_signal_ends_a_backup_with_its_own_code_and_opens_the_gate() {
     // The archive of the repositories never ends: the backup stands in the middle of the gate.
     appliance.set_faults(vec![Fault::at_door("--no-recursion", Action::Hang)]).expect("a fault");
     let mut running = desk.start(&["backup", "--json"]);
-    let within = Instant::now() + Duration::from_secs(60);
+    let within = Instant::now() + Duration::from_mins(1);
     while !appliance.gate_exists() {
         assert!(Instant::now() < within && running.try_wait().expect("a status").is_none(), "no gate");
         std::thread::yield_now();
@@ -191,7 +191,7 @@ fn a_signal_ends_a_backup_with_its_own_code_and_opens_the_gate() {
     }
     let status = running.wait().expect("it ends");
     assert_eq!(status.code(), Some(130), "{said}");
-    let within = Instant::now() + Duration::from_secs(60);
+    let within = Instant::now() + Duration::from_mins(1);
     while appliance.gate_exists() {
         assert!(Instant::now() < within, "the gate is still closed");
         std::thread::yield_now();

@@ -92,7 +92,7 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 #[test]
 fn the_plan_for_an_appliance_is_shown_and_nothing_is_done() {
     let mut desk = backed_up(1);
-    let (mut target, _folder) = appliance_of(Recipe { configured: false, ..Recipe::fresh(2) });
+    let (mut target, _folder) = appliance_of(&Recipe { configured: false, ..Recipe::fresh(2) });
     desk.trust(&mut target);
     let host = desk.host();
     let done = desk.run(&["restore", "latest", "--to", &format!("host:{host}"), "--dry-run"]).exits(0);
@@ -105,7 +105,7 @@ fn the_plan_for_an_appliance_is_shown_and_nothing_is_done() {
 #[test]
 fn a_configured_appliance_is_overwritten_only_when_it_is_named_twice_and_in_maintenance() {
     let mut desk = backed_up(1);
-    let (mut target, _folder) = appliance_of(Recipe { databases: Databases::Stored, ..Recipe::fresh(2) });
+    let (mut target, _folder) = appliance_of(&Recipe { databases: Databases::Stored, ..Recipe::fresh(2) });
     desk.trust(&mut target);
     let host = desk.host();
     desk.run(&["restore", "latest", "--to", &host]).exits(14).complains("--confirm");
@@ -123,7 +123,7 @@ fn a_configured_appliance_is_overwritten_only_when_it_is_named_twice_and_in_main
 #[test]
 fn an_appliance_that_nobody_trusted_gets_nothing() {
     let mut desk = backed_up(1);
-    let (mut target, _folder) = appliance_of(Recipe::fresh(2));
+    let (mut target, _folder) = appliance_of(&Recipe::fresh(2));
     desk.reach(&mut target);
     let host = desk.host();
     desk.run(&["restore", "latest", "--to", &host, "--confirm", &host]).exits(14).complains("ghevault trust");
@@ -132,11 +132,11 @@ fn an_appliance_that_nobody_trusted_gets_nothing() {
 #[test]
 fn a_target_with_replication_or_of_an_older_release_is_refused() {
     let mut desk = backed_up(1);
-    let (mut old, _old_folder) = appliance_of(Recipe { version: "3.10.5".to_owned(), ..Recipe::fresh(2) });
+    let (mut old, _old_folder) = appliance_of(&Recipe { version: "3.10.5".to_owned(), ..Recipe::fresh(2) });
     desk.trust(&mut old);
     let host = desk.host();
     desk.run(&["restore", "latest", "--to", &host, "--confirm", &host]).exits(14).complains("older release");
-    let (mut pair, _pair_folder) = appliance_of(Recipe::fresh(3));
+    let (mut pair, _pair_folder) = appliance_of(&Recipe::fresh(3));
     fs::write(pair.disk("/etc/github/repl-state"), "primary\n").expect("written");
     desk.trust(&mut pair);
     let host = desk.host();

@@ -15,12 +15,14 @@ use ghevault_core::{
     state::StateFolder,
 };
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 /// Pull the appliance into the vault, as one snapshot.
 ///
 /// The snapshot is sealed `complete` only if everything that was promised was delivered and stored. Otherwise it is
 /// `partial` (exit code 3), names what is missing, and is never `latest`.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct BackupArgs {
     /// Read everything again, trusting neither times nor listings of the last snapshot
     #[arg(long)]
@@ -144,14 +146,15 @@ fn text(report: &BackupReport) -> String {
     let mut text = table::render(columns, &rows);
     for row in &report.datasets {
         for problem in &row.problems {
-            text.push_str(&format!("{}: {problem}\n", row.name));
+            let _ = writeln!(text, "{}: {problem}", row.name);
         }
     }
     for warning in &report.warnings {
-        text.push_str(&format!("warning: {warning}\n"));
+        let _ = writeln!(text, "warning: {warning}");
     }
-    text.push_str(&format!(
-        "\nsnapshot {} is {}: read {}, added {} to the vault, {} files changed, maintenance paused for {}, all in {}\n",
+    let _ = writeln!(
+        text,
+        "\nsnapshot {} is {}: read {}, added {} to the vault, {} files changed, maintenance paused for {}, all in {}",
         report.snapshot.get(..8).unwrap_or(&report.snapshot),
         vault::outcome_word(report.outcome),
         human::bytes(report.bytes_read),
@@ -159,7 +162,7 @@ fn text(report: &BackupReport) -> String {
         human::count(report.files_changed),
         time(report.gate_held_seconds),
         time(report.seconds),
-    ));
+    );
     text
 }
 

@@ -1,5 +1,11 @@
 //! The command line: global flags, one file per verb, and the dispatch between them.
 
+#![allow(
+    clippy::doc_markdown,
+    rustdoc::broken_intra_doc_links,
+    reason = "doc comments here are the text of the help"
+)]
+
 mod backup;
 mod connect;
 mod doctor;

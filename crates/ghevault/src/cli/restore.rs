@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 /// The target of --to is a folder when it contains a `/`, begins with a `.`, or exists as a folder; otherwise it is an
 /// appliance ([user@]host[:port]). `dir:` and `host:` in front of it settle doubts.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct RestoreArgs {
     /// `latest`, or the beginning of a snapshot's id
     snapshot: String,

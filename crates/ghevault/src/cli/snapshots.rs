@@ -17,6 +17,7 @@ use ghevault_core::{
     vault::{SnapshotId, VaultError},
 };
 use serde::Serialize;
+use std::fmt::Write as _;
 
 /// List the snapshots of the vault.
 ///
@@ -127,7 +128,7 @@ fn text(judged: &[Judged], damaged: &[(SnapshotId, VaultError)]) -> String {
     ];
     let mut text = table::render(columns, &lines);
     for (id, reason) in damaged {
-        text.push_str(&format!("{}  damaged: {reason}\n", id.short()));
+        let _ = writeln!(text, "{}  damaged: {reason}", id.short());
     }
     text
 }

@@ -5,6 +5,7 @@ use crate::error::{CommandError, CommandResult};
 use clap::Args;
 use ghevault_core::appliance::{hostkeys::HostKey, russh, target::Target};
 use serde::Serialize;
+use std::fmt::Write as _;
 use std::{
     io::{self, BufRead, IsTerminal, Write},
     time::Duration,
@@ -112,10 +113,10 @@ fn ask(
     let mut text = format!("{target} shows:\n");
     for key in shown {
         let known = if pinned.contains(key) { " (pinned)" } else { "" };
-        text.push_str(&format!("  {key}{known}\n"));
+        let _ = writeln!(text, "  {key}{known}");
     }
     for key in pinned.iter().filter(|key| !shown.contains(key)) {
-        text.push_str(&format!("pinned until now, no longer shown:\n  {key}\n"));
+        let _ = writeln!(text, "pinned until now, no longer shown:\n  {key}");
     }
     invocation.screen.say(text.trim_end());
     if invocation.screen.json || !io::stdin().is_terminal() || !io::stdout().is_terminal() {

@@ -10,6 +10,7 @@ use ghevault_core::{
     vault::{CheckDepth, SnapshotId, Vault},
     verify::{self, SnapshotReport, Verdict, VerifyOptions, VerifyOutcome, VerifyReport},
 };
+use std::fmt::Write as _;
 
 /// Prove what is stored: seals, presence of everything that the snapshots need, and at depth 2 every byte.
 ///
@@ -81,7 +82,7 @@ fn text(report: &VerifyReport) -> String {
         text.push_str(&snapshot_text(row));
     }
     for damage in &report.check.damages {
-        text.push_str(&format!("damaged {}: {}\n", damage.file, damage.why));
+        let _ = writeln!(text, "damaged {}: {}", damage.file, damage.why);
     }
     let read = if report.depth == 2 { "every byte was read" } else { "everything was looked for" };
     let verdict = match report.outcome {
@@ -89,13 +90,14 @@ fn text(report: &VerifyReport) -> String {
         VerifyOutcome::Incomplete => "all is there, but not everything is sealed as complete",
         VerifyOutcome::Damaged => "DAMAGED",
     };
-    text.push_str(&format!(
-        "{verdict}: {} snapshots, {} folders, {} packs, {}; {read}\n",
+    let _ = writeln!(
+        text,
+        "{verdict}: {} snapshots, {} folders, {} packs, {}; {read}",
         human::count(report.check.snapshots),
         human::count(report.check.trees),
         human::count(report.check.packs),
         human::bytes(report.check.bytes)
-    ));
+    );
     text
 }
 
@@ -110,20 +112,20 @@ fn snapshot_text(row: &SnapshotReport) -> String {
         Verdict::Broken => "broken",
     };
     for line in &row.reasons {
-        text.push_str(&format!("snapshot {id} is {word}: {line}\n"));
+        let _ = writeln!(text, "snapshot {id} is {word}: {line}");
     }
     for remark in &row.remarks {
-        text.push_str(&format!("snapshot {id}: {remark}\n"));
+        let _ = writeln!(text, "snapshot {id}: {remark}");
     }
     for repository in &row.damaged_repositories {
         let name = repository.name.as_deref().unwrap_or(&repository.path);
-        text.push_str(&format!("snapshot {id} has lost {} file(s) of repository {name}\n", repository.files));
+        let _ = writeln!(text, "snapshot {id} has lost {} file(s) of repository {name}", repository.files);
     }
     for path in &row.damaged {
-        text.push_str(&format!("snapshot {id} has lost {}: {}\n", path.path, path.why));
+        let _ = writeln!(text, "snapshot {id} has lost {}: {}", path.path, path.why);
     }
     if row.more_damaged {
-        text.push_str(&format!("snapshot {id} has lost more than is listed\n"));
+        let _ = writeln!(text, "snapshot {id} has lost more than is listed");
     }
     text
 }

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 /// Values for options: key and text.
 type Mapped = Vec<(&'static str, String)>;
+/// How a value is translated.
+type Translate = fn(&str, &Context<'_>) -> Result<Mapped, String>;
 
 /// What becomes of a variable.
 #[derive(Clone, Copy)]
@@ -21,7 +23,7 @@ pub enum Fate {
     /// The value goes into this option as it is.
     Honoured(&'static str),
     /// The value is translated; the text says into what.
-    Mapped(&'static str, fn(&str, &Context<'_>) -> Result<Mapped, String>),
+    Mapped(&'static str, Translate),
     /// Nothing here depends on it; the text says why.
     NoEffect(&'static str),
     /// Setting it to anything but one of these values is an error; the text says why.
@@ -260,6 +262,7 @@ fn host(text: &str, context: &Context<'_>) -> Result<Mapped, String> {
     Ok(vec![("host", format!("{user}{bare}{port}"))])
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "one form for all rows of the table")]
 fn vault(text: &str, context: &Context<'_>) -> Result<Mapped, String> {
     if text.is_empty() {
         return Ok(Vec::new());
@@ -286,6 +289,7 @@ fn search(text: &str, _: &Context<'_>) -> Result<Mapped, String> {
         .ok_or_else(|| "is neither yes nor no".to_owned())
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "one form for all rows of the table")]
 fn replica(text: &str, _: &Context<'_>) -> Result<Mapped, String> {
     Ok(if text.is_empty() { Vec::new() } else { vec![("backup.allow_replica", "true".to_owned())] })
 }
@@ -325,6 +329,7 @@ fn rsync(text: &str, _: &Context<'_>) -> Result<Mapped, String> {
     Ok(mapped)
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "one form for all rows of the table")]
 fn proxy(text: &str, _: &Context<'_>) -> Result<Mapped, String> {
     Ok(if text.is_empty() {
         Vec::new()

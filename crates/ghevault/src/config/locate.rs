@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, Default)]
 pub struct Home {
     /// `HOME`.
-    pub home: Option<PathBuf>,
+    pub folder: Option<PathBuf>,
     /// `XDG_CONFIG_HOME`.
     pub config: Option<PathBuf>,
     /// `XDG_STATE_HOME`.
@@ -21,7 +21,7 @@ impl Home {
     pub fn from_environment() -> Self {
         let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         Self {
-            home: folder("HOME"),
+            folder: folder("HOME"),
             config: folder("XDG_CONFIG_HOME"),
             state: folder("XDG_STATE_HOME"),
             root: rustix::process::geteuid().is_root(),
@@ -31,7 +31,7 @@ impl Home {
     /// Where `ghevault.toml` is searched, best first.
     #[must_use]
     pub fn config_candidates(&self) -> Vec<PathBuf> {
-        let own = self.config.clone().or_else(|| self.home.as_ref().map(|home| home.join(".config")));
+        let own = self.config.clone().or_else(|| self.folder.as_ref().map(|home| home.join(".config")));
         own.into_iter()
             .chain([PathBuf::from("/etc")])
             .map(|folder| folder.join("ghevault/ghevault.toml"))
@@ -41,7 +41,7 @@ impl Home {
     /// Where `backup.config` is searched, best first (contract §8.1).
     #[must_use]
     pub fn backup_config_candidates(&self) -> Vec<PathBuf> {
-        let own = self.home.as_ref().map(|home| home.join(".github-backup-utils/backup.config"));
+        let own = self.folder.as_ref().map(|home| home.join(".github-backup-utils/backup.config"));
         own.into_iter().chain([PathBuf::from("/etc/github-backup-utils/backup.config")]).collect()
     }
 
@@ -53,7 +53,7 @@ impl Home {
         }
         self.state
             .clone()
-            .or_else(|| self.home.as_ref().map(|home| home.join(".local/state")))
+            .or_else(|| self.folder.as_ref().map(|home| home.join(".local/state")))
             .map(|folder| folder.join("ghevault"))
     }
 }
@@ -79,11 +79,11 @@ mod tests {
 
     #[test]
     fn root_keeps_its_state_in_var_unless_the_environment_says_otherwise() {
-        let root = Home { home: Some(PathBuf::from("/root")), root: true, ..Home::default() };
+        let root = Home { folder: Some(PathBuf::from("/root")), root: true, ..Home::default() };
         assert_eq!(root.default_state(), Some(PathBuf::from("/var/lib/ghevault")));
         let told = Home { state: Some(PathBuf::from("/s")), ..root };
         assert_eq!(told.default_state(), Some(PathBuf::from("/s/ghevault")));
-        let user = Home { home: Some(PathBuf::from("/home/u")), ..Home::default() };
+        let user = Home { folder: Some(PathBuf::from("/home/u")), ..Home::default() };
         assert_eq!(user.default_state(), Some(PathBuf::from("/home/u/.local/state/ghevault")));
     }
 }

@@ -25,7 +25,7 @@ impl Fixture {
     }
 
     fn home(&self) -> Home {
-        Home { home: Some(self.folder.path().to_owned()), ..Home::default() }
+        Home { folder: Some(self.folder.path().to_owned()), ..Home::default() }
     }
 }
 

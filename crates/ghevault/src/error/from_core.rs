@@ -123,7 +123,6 @@ pub(super) fn vault_advice(error: &VaultError) -> (Kind, Option<&'static str>) {
         VaultError::Denied { .. } => {
             (Kind::Failure, Some("The vault's files must belong to the user that runs ghevault."))
         }
-        VaultError::Invalid(_) => (Kind::Failure, None),
         _ => (Kind::Failure, None),
     }
 }
@@ -132,7 +131,6 @@ impl From<RestoreError> for CommandError {
     fn from(error: RestoreError) -> Self {
         let (kind, hint) = match &error {
             RestoreError::View(_) => (Kind::Damage, Some("Run `ghevault verify --depth 2`.")),
-            RestoreError::NotInSnapshot { .. } => (Kind::Failure, None),
             RestoreError::NotEmpty { .. } => {
                 (Kind::Refused, Some("Name an empty or new folder, or give --into-existing."))
             }

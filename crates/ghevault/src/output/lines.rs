@@ -3,6 +3,7 @@
 
 use super::human;
 use ghevault_core::progress::{Event, Progress};
+use std::fmt::Write as _;
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
@@ -89,11 +90,11 @@ fn going_on(part: &Part, now: Instant) -> String {
     let mut text = human::bytes(part.bytes);
     let ahead = part.expected.and_then(|expected| expected.checked_sub(part.bytes));
     if let Some(expected) = part.expected.filter(|_| ahead.is_some()) {
-        text.push_str(&format!(" of {}", human::bytes(expected)));
+        let _ = write!(text, " of {}", human::bytes(expected));
     }
-    text.push_str(&format!(", {} items, {}/s", human::count(part.items), human::bytes(rate)));
+    let _ = write!(text, ", {} items, {}/s", human::count(part.items), human::bytes(rate));
     if let Some(seconds) = ahead.and_then(|ahead| ahead.checked_div(rate)) {
-        text.push_str(&format!(", {} left", human::duration(Duration::from_secs(seconds))));
+        let _ = write!(text, ", {} left", human::duration(Duration::from_secs(seconds)));
     }
     text
 }

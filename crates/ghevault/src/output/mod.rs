@@ -72,14 +72,14 @@ impl Screen {
     }
 
     /// A line for people; nothing with `--json`.
-    pub fn say(&self, text: &str) {
+    pub fn say(self, text: &str) {
         if !self.json {
             print_line(text);
         }
     }
 
     /// The result of a verb: `value` with `--json`, otherwise the text.
-    pub fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) {
+    pub fn result(self, value: &impl Serialize, text: impl FnOnce() -> String) {
         if self.json {
             json_line(value);
         } else {
@@ -89,7 +89,7 @@ impl Screen {
 
     /// Renders the progress of a stage: bars on a terminal, a few lines elsewhere, nothing with `--quiet`.
     #[must_use]
-    pub fn progress(&self) -> Box<dyn Progress> {
+    pub fn progress(self) -> Box<dyn Progress> {
         if self.quiet {
             Box::new(Silent)
         } else if stderr_is_terminal() {

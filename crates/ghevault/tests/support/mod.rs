@@ -154,13 +154,13 @@ impl Desk {
 
 /// A small appliance in a folder of its own; keep the folder as long as the appliance.
 pub fn appliance(seed: u64) -> (Appliance, tempfile::TempDir) {
-    appliance_of(Recipe { databases: Databases::Stored, ..Recipe::small(seed) })
+    appliance_of(&Recipe { databases: Databases::Stored, ..Recipe::small(seed) })
 }
 
 /// An appliance of a recipe.
-pub fn appliance_of(recipe: Recipe) -> (Appliance, tempfile::TempDir) {
+pub fn appliance_of(recipe: &Recipe) -> (Appliance, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a scratch folder");
-    let appliance = Appliance::build(folder.path().join("appliance"), &recipe).expect("an appliance");
+    let appliance = Appliance::build(folder.path().join("appliance"), recipe).expect("an appliance");
     (appliance, folder)
 }
 

@@ -1,6 +1,6 @@
 //! Fetches the contents of files through one tar stream, and accounts for every single one that was asked for.
 //!
-//! Nothing here trusts a status alone: a file that tar left out, padded, cut or replaced is named in the [`Fetched`] report, and
+//! Nothing here trusts a status alone: a file that tar left out, padded, cut or replaced is named in the `Fetched` report, and
 //! whoever asked decides what that means for its unit.
 
 use std::{

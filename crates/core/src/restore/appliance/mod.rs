@@ -1,7 +1,7 @@
 //! A snapshot back onto an appliance (contract §5): standalone targets, configured or fresh.
 //!
 //! What the target is ([`crate::appliance::facts`]) and what the snapshot holds ([`content`]) go through the [`guard`]
-//! into a [`plan`], a list of typed steps that `--dry-run` prints; [`run`] walks it. While it runs the appliance says
+//! into a [`plan`](plan()), a list of typed steps that `--dry-run` prints; [`run`](run()) walks it. While it runs the appliance says
 //! `restoring` and its scheduled jobs stand still, both held as a lease: whatever happens to us, the appliance says
 //! `failed` and starts its jobs again. A repeated restore sends only what is not there yet.
 //!

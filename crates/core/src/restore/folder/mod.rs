@@ -4,7 +4,7 @@
 //! targets too), pipes, hard links within the tree, modes, nanosecond times, numeric owners when run as root, and, unless
 //! left out, our own `ghevault/` records. Every file is written under a scratch name on the target's file system and
 //! renamed into place, so an interrupted restore leaves no half file and a repeated one completes it. The scratch
-//! folder [`target::SCRATCH`] marks a target as unfinished until the end.
+//! folder `target::SCRATCH` marks a target as unfinished until the end.
 //!
 //! Never follows a symbolic link of the target: every step goes through the open folder above it.
 

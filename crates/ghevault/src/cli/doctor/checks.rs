@@ -6,6 +6,7 @@ use crate::output::{
 };
 use ghevault_core::appliance::facts::{COMMANDS, Facts, OLDEST, Role, Version};
 use serde::Serialize;
+use std::fmt::Write as _;
 
 /// Newest release whose commands are known; a newer one may still work.
 const NEWEST: (u64, u64) = (3, 21);
@@ -200,7 +201,7 @@ pub fn text(found: &[Check]) -> String {
         .collect();
     let mut text = table::render([("", Align::Left), ("check", Align::Left), ("found", Align::Left)], &rows);
     for check in found.iter().filter(|check| !check.hint.is_empty()) {
-        text.push_str(&format!("hint: {}: {}\n", check.name, check.hint));
+        let _ = writeln!(text, "hint: {}: {}", check.name, check.hint);
     }
     text
 }

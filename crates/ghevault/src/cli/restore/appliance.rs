@@ -23,6 +23,7 @@ use ghevault_core::{
     },
     seal,
 };
+use std::fmt::Write as _;
 use std::io::{self, BufRead, IsTerminal, Write};
 
 /// A dataset that exists.
@@ -155,7 +156,7 @@ fn ask(plan: &RestorePlan, host: &str, invocation: &Invocation) -> Option<String
 fn plan_text(plan: &RestorePlan, remarks: &[String]) -> String {
     let mut text = plan.to_string();
     for remark in remarks {
-        text.push_str(&format!("warning: {remark}\n"));
+        let _ = writeln!(text, "warning: {remark}");
     }
     text
 }
@@ -187,22 +188,22 @@ fn text(report: &ApplianceReport) -> String {
     let mut text = table::render(columns, &rows);
     for row in report.steps.iter().filter(|row| !row.ok) {
         let why = row.error.as_deref().unwrap_or("no reason is known");
-        text.push_str(&format!("failed: {}: {why}\n", row.step.words()));
+        let _ = writeln!(text, "failed: {}: {why}", row.step.words());
     }
     for problem in report.problems.iter().take(20) {
-        text.push_str(&format!("not restored: {}: {}\n", problem.path, problem.what));
+        let _ = writeln!(text, "not restored: {}: {}", problem.path, problem.what);
     }
     for warning in &report.warnings {
-        text.push_str(&format!("warning: {warning}\n"));
+        let _ = writeln!(text, "warning: {warning}");
     }
     let outcome = match report.outcome {
         Outcome::Complete => "complete",
         Outcome::Partial => "partial",
         Outcome::Failed => "FAILED",
     };
-    text.push_str(&format!("\nthe restore to {} is {outcome}\n", report.host));
+    let _ = writeln!(text, "\nthe restore to {} is {outcome}", report.host);
     for next in &report.next {
-        text.push_str(&format!("next: {next}\n"));
+        let _ = writeln!(text, "next: {next}");
     }
     text
 }
