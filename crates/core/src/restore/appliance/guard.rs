@@ -4,7 +4,10 @@ use super::{
     content::{DumpKind, SnapshotContent},
     options::{ApplianceOptions, Dataset, Trust},
 };
-use crate::appliance::facts::{Facts, Role, Version};
+use crate::appliance::{
+    facts::{Facts, Role, Version},
+    target::Target,
+};
 
 /// Feature releases that a target may be ahead of the snapshot (contract §1.7).
 pub const RELEASES_AHEAD_MAX: u64 = 2;
@@ -200,9 +203,15 @@ fn confirmation(
     let host = options.host.clone();
     match options.confirmation.as_deref().map(str::trim) {
         None | Some("") => Err(Refusal::NotConfirmed { host }),
-        Some(typed) if typed == options.host => Ok(()),
+        Some(typed) if names_same(typed, &options.host) => Ok(()),
         Some(typed) => Err(Refusal::ConfirmedOther { typed: typed.to_owned(), host }),
     }
+}
+
+/// The same appliance in two spellings, such as with and without the usual user.
+fn names_same(typed: &str, host: &str) -> bool {
+    let canonical = |text: &str| Target::parse(text).map(|target| target.to_string());
+    typed == host || matches!((canonical(typed), canonical(host)), (Ok(one), Ok(other)) if one == other)
 }
 
 fn actions(target: &Facts, content: &SnapshotContent, options: &ApplianceOptions) -> Result<(), Refusal> {
