@@ -103,3 +103,16 @@ fn short_rsa_keys_are_refused() {
     let (secret, _) = generated(&["rsa", "-b", "1024"], &[], "");
     assert_eq!(SshKey::parse(&secret, None).expect_err("short"), SshKeyError::Short { bits: 1024 });
 }
+
+#[test]
+fn lost_and_foreign_line_ends_do_no_harm() {
+    for form in [&[][..], &["-m", "PEM"], &["-m", "PKCS8"]] {
+        let (secret, shown) = generated(&["rsa", "-b", "2048"], form, "");
+        let text = std::str::from_utf8(secret.bytes()).expect("text");
+        for other in [text.trim_end().to_owned(), text.replace('\n', "\r\n"), format!("\n{text}\n\n")] {
+            let key = SshKey::parse(&Secret::new(other.into_bytes()), None)
+                .unwrap_or_else(|error| panic!("{form:?}: {error}"));
+            assert_eq!(key.fingerprint(), shown);
+        }
+    }
+}
