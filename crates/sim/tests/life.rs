@@ -148,40 +148,44 @@ fn a_changed_byte_a_missing_file_and_a_moved_reference_are_found() {
     }
 }
 
-#[test]
-fn a_gate_that_is_closed_through_ssh_stops_the_living_appliance_s_maintenance() {
-    let (_folder, mut appliance) = appliance(4);
-    let address = appliance.open_sshd_on(0, Some(40.0)).unwrap();
-    let run = |appliance: &Appliance, script: &str| {
-        let output = appliance.ssh(address.port()).unwrap().arg(script).output().unwrap();
+fn the_gate_stops_maintenance_but_not_the_writers(appliance: &Appliance, port: u16) {
+    let run = |script: &str| {
+        let output = appliance.ssh(port).unwrap().arg(script).output().unwrap();
         assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
     };
-    let maintenance = |appliance: &Appliance| {
-        appliance
-            .commands()
-            .unwrap()
-            .into_iter()
-            .filter(|line| line.kind == "maintenance")
-            .collect::<Vec<_>>()
+    let maintenance = |word: &str| {
+        let log = appliance.commands().unwrap();
+        log.iter().filter(|line| line.kind == "maintenance" && line.text.starts_with(word)).count()
     };
-    support::wait_until("maintenance runs", || {
-        maintenance(&appliance).iter().any(|line| line.text.starts_with("end "))
-    });
-    let drain = "sudo -u git touch /data/user/repositories/.sync_in_progress; \
-                 for i in $(seq 600); do ps axo args | grep -qE '^git( -.*)? nw-repack( |$)' || exit 0; sleep 0.05; done; exit 7";
-    run(&appliance, drain);
-    let begun = |appliance: &Appliance| {
-        maintenance(appliance).iter().filter(|line| line.text.starts_with("start ")).count()
-    };
-    let at_gate = begun(&appliance);
-    let lines = || fs::read_to_string(appliance.place().journal()).unwrap().lines().count();
-    let written = lines();
-    support::wait_until("the appliance lives on", || lines() > written + 20);
-    assert_eq!(begun(&appliance), at_gate);
-    run(&appliance, "sudo rm -f /data/user/repositories/.sync_in_progress");
-    support::wait_until("maintenance goes on", || begun(&appliance) > at_gate);
+    let written = || fs::read_to_string(appliance.place().journal()).unwrap().lines().count();
+    support::wait_until("maintenance runs", || maintenance("end ") > 0);
+    run("sudo -u git touch /data/user/repositories/.sync_in_progress; \
+         for i in $(seq 600); do ps axo args | grep -qE '^git( -.*)? nw-repack( |$)' || exit 0; sleep 0.05; done; exit 7");
+    let (begun, before) = (maintenance("start "), written());
+    support::wait_until("people go on writing", || written() > before + 20);
+    assert_eq!(maintenance("start "), begun);
+    run("sudo rm -f /data/user/repositories/.sync_in_progress");
+    support::wait_until("maintenance goes on", || maintenance("start ") > begun);
+}
+
+#[test]
+fn a_gate_made_through_the_sshd_door_stops_maintenance_but_not_the_writers() {
+    let (_folder, mut appliance) = appliance(4);
+    let address = appliance.open_sshd_on(0, Some(40.0)).unwrap();
+    the_gate_stops_maintenance_but_not_the_writers(&appliance, address.port());
     appliance.close();
     assert_sound(&appliance);
+}
+
+#[test]
+fn a_gate_made_through_the_embedded_door_stops_maintenance_but_not_the_writers() {
+    let (_folder, mut appliance) = appliance(4);
+    let address = appliance.open_embedded().unwrap();
+    let living = appliance.live(40.0, 3);
+    the_gate_stops_maintenance_but_not_the_writers(&appliance, address.port());
+    assert!(living.stop().unwrap() > 20);
+    assert_sound(&appliance);
+    assert_journaled(&appliance);
 }
 
 #[test]
