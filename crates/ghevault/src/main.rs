@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 
 /// Runs the verb of a parsed command line.
 fn run(cli: cli::Cli) -> CommandResult {
-    let interrupt = process::Interrupt::install()?;
+    let interrupt = process::Interrupt::install(cli.global.json)?;
     let settings = cli.global.settings()?;
     let screen = output::Screen::new(cli.global.json, cli.global.quiet);
     logging::install(&settings, screen)?;

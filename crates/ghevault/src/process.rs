@@ -54,15 +54,16 @@ pub fn prepare() -> CommandResult {
 pub struct Interrupt {
     asked: CancelToken,
     cooperative: Arc<AtomicBool>,
+    json: bool,
 }
 
 impl Interrupt {
-    /// Starts to listen for signals.
+    /// Starts to listen for signals; with `json` the end is told as JSON too.
     ///
     /// # Errors
     /// The system gives no thread or no signals.
-    pub fn install() -> CommandResult<Self> {
-        let interrupt = Self { asked: CancelToken::new(), cooperative: Arc::default() };
+    pub fn install(json: bool) -> CommandResult<Self> {
+        let interrupt = Self { asked: CancelToken::new(), cooperative: Arc::default(), json };
         let listener = interrupt.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| CommandError::from_error(Kind::Failure, &error))?;
@@ -102,7 +103,7 @@ impl Interrupt {
             output::complain("ending; a second signal ends at once");
             let _ = tokio::time::timeout(GRACE, any()).await;
         }
-        end_now();
+        end_now(self.json);
     }
 
     /// From now on a signal only sets the token that is returned; the verb looks at it and ends.
@@ -114,7 +115,11 @@ impl Interrupt {
 }
 
 /// Ends the process as interrupted.
-fn end_now() -> ! {
-    output::complain("interrupted");
-    std::process::exit(i32::from(Kind::Interrupted.exit_code()));
+fn end_now(json: bool) -> ! {
+    let end = CommandError::new(Kind::Interrupted, "interrupted");
+    output::complain(&end.message);
+    if json {
+        output::json_line(&end.to_json());
+    }
+    std::process::exit(i32::from(end.kind.exit_code()));
 }

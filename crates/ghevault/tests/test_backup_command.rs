@@ -182,6 +182,10 @@ fn a_signal_ends_a_backup_with_its_own_code_and_opens_the_gate() {
         assert!(Instant::now() < within && running.try_wait().expect("a status").is_none(), "no gate");
         std::thread::yield_now();
     }
+    // Meanwhile nobody else writes to the vault; reading it is possible.
+    let done = desk.run(&["backup", "--json"]).exits(11).complains("is being written by");
+    assert_eq!(done.json()["exit_code"], 11);
+    desk.run(&["snapshots"]).exits(0);
     let pid = rustix::process::Pid::from_child(&running);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signalled");
     let mut said = String::new();
@@ -189,7 +193,13 @@ fn a_signal_ends_a_backup_with_its_own_code_and_opens_the_gate() {
         said.push_str(&line);
         said.push('\n');
     }
+    let mut last = String::new();
+    for line in BufReader::new(running.stdout.take().expect("stdout")).lines().map_while(Result::ok) {
+        last = line;
+    }
     let status = running.wait().expect("it ends");
+    let end: serde_json::Value = serde_json::from_str(&last).expect("JSON at the end");
+    assert_eq!(end["exit_code"], 130);
     assert_eq!(status.code(), Some(130), "{said}");
     let within = Instant::now() + Duration::from_mins(1);
     while appliance.gate_exists() {

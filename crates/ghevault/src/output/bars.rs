@@ -76,9 +76,8 @@ impl Progress for Bars {
                 if let Some((bar, items)) = parts.remove(part) {
                     let verdict = if ok { "done" } else { "NOT COMPLETE" };
                     let line = format!(
-                        "{part:16} {verdict}: {}, {} items in {}",
-                        human::bytes(bar.position()),
-                        human::count(items),
+                        "{part:16} {verdict}{} in {}",
+                        human::moved(bar.position(), items),
                         human::duration(bar.elapsed())
                     );
                     bar.finish_and_clear();

@@ -53,6 +53,14 @@ pub fn count(number: u64) -> String {
     text
 }
 
+/// What a part has moved: `, 1.2 GiB, 34 items`; what is nothing is not said.
+#[must_use]
+pub fn moved(size: u64, items: u64) -> String {
+    let size = (size > 0).then(|| format!(", {}", bytes(size))).unwrap_or_default();
+    let items = (items > 0).then(|| format!(", {} items", count(items))).unwrap_or_default();
+    size + &items
+}
+
 /// Bytes per second over a time, 0 for no time.
 #[must_use]
 pub fn rate(count: u64, time: Duration) -> u64 {
@@ -62,7 +70,7 @@ pub fn rate(count: u64, time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, count, duration, rate};
+    use super::{bytes, count, duration, moved, rate};
     use std::time::Duration;
 
     #[test]
@@ -95,6 +103,13 @@ mod tests {
         for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(count(number), text);
         }
+    }
+
+    #[test]
+    fn what_did_not_move_is_not_said() {
+        assert_eq!(moved(0, 0), "");
+        assert_eq!(moved(1024, 0), ", 1.0 KiB");
+        assert_eq!(moved(1024, 2), ", 1.0 KiB, 2 items");
     }
 
     #[test]

@@ -73,11 +73,7 @@ fn line_for(parts: &mut BTreeMap<String, Part>, event: &Event<'_>, now: Instant)
             let known = parts.remove(part)?;
             let time = human::duration(now.duration_since(known.started));
             let verdict = if ok { "done" } else { "NOT COMPLETE" };
-            Some(format!(
-                "{part}: {verdict}, {}, {} items in {time}",
-                human::bytes(known.bytes),
-                human::count(known.items)
-            ))
+            Some(format!("{part}: {verdict}{} in {time}", human::moved(known.bytes, known.items)))
         }
         Event::Warning { text } => Some(format!("warning: {text}")),
         _ => None,
