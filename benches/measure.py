@@ -1,10 +1,11 @@
 """Measures one command from outside: wall and CPU time, memory, bytes on the wire, and what it left on disk.
 
 CPU time is that of every process of a side, children and grandchildren included: from a cgroup (v1 or v2) where one can
-be made, otherwise from what the kernel adds up for waited-for children. It never sleeps to wait for an effect other
-than the end of processes.
+be made, otherwise from what the kernel adds up for waited-for children.
 """
 
+import atexit
+import itertools
 import os
 import resource
 import signal
@@ -20,10 +21,12 @@ TICKS = os.sysconf("SC_CLK_TCK")
 class Cgroup:
     """A cgroup of its own that counts CPU time; `usable` is false where none can be made."""
 
+    made = itertools.count()
+
     def __init__(self, name):
         self.folder = None
         for parent in ("/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup"):
-            folder = Path(parent, f"{name}-{os.getpid()}")
+            folder = Path(parent, f"{name}-{os.getpid()}-{next(self.made)}")
             try:
                 folder.mkdir()
             except OSError:
@@ -61,15 +64,20 @@ class Cgroup:
         """CPU seconds, user and system, of all that ever ran in this group."""
         return self._clock(self.folder)
 
-    def remove(self):
-        """Removes the group; processes that still end are waited for, up to two seconds."""
-        for _ in range(40):
+    def remove(self, patience_s=1):
+        """Removes the group, once what is left in it has ended; what outlives that is removed with the bench."""
+        until = time.monotonic() + patience_s
+        while self.folder:
             try:
-                if self.folder:
-                    self.folder.rmdir()
+                self.folder.rmdir()
                 return
             except OSError:
+                if time.monotonic() > until:
+                    break
                 time.sleep(0.05)
+        if self.folder and patience_s:
+            # A shared ssh connection, for example: it ends with the appliance's door.
+            atexit.register(self.remove, 0)
 
 
 def tree_seconds(root):
@@ -167,10 +175,10 @@ def run(argv, *, door, keeps, log, env, cwd=None, limit_s=7200):
         wall = time.monotonic() - begin
         alarm.cancel()
         child.returncode = os.waitstatus_to_exitcode(status)
+    # What both sides still have to end belongs to this run.
+    time.sleep(0.3)
     client = group.seconds() if group.usable else usage.ru_utime + usage.ru_stime
     group.remove()
-    # What the appliance still has to end belongs to this run.
-    time.sleep(0.3)
     server, wire = door.cpu_seconds() - server, loopback_bytes() - wire
     if child.returncode != 0:
         words = " ".join(map(str, argv))
