@@ -37,13 +37,13 @@ impl Day {
         Self { bench, appliance, port }
     }
 
-    fn settings(&self) -> BackupSettings {
-        BackupSettings { idle: Duration::from_secs(5), ..self.bench.settings() }
+    fn settings() -> BackupSettings {
+        BackupSettings { idle: Duration::from_secs(5), ..Bench::settings() }
     }
 
     fn backup(&self) -> Result<BackupReport, BackupError> {
         let channel = self.bench.channel(&self.appliance, self.port, TransportKind::Russh);
-        self.bench.backup_with(&*channel, &self.settings())
+        self.bench.backup_with(&*channel, &Self::settings())
     }
 
     /// The next run, with the faults gone, is complete, and stock restic finds no fault.
@@ -166,7 +166,7 @@ fn a_gate_that_a_dead_run_of_this_host_left_is_removed() {
         inode: std::os::unix::fs::MetadataExt::ino(&meta),
         mtime: std::os::unix::fs::MetadataExt::mtime(&meta),
     };
-    let record = ghevault_core::state::GateRecord { host: day.settings().host, mark, pid: 1 };
+    let record = ghevault_core::state::GateRecord { host: Day::settings().host, mark, pid: 1 };
     day.bench.state.record_gate(&record).unwrap();
     let report = day.backup().unwrap();
     assert_eq!(report.outcome, Outcome::Complete, "{report:#?}");

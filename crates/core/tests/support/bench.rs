@@ -60,12 +60,12 @@ impl Bench {
         transport::connect(settings).unwrap()
     }
 
-    pub fn settings(&self) -> BackupSettings {
+    pub fn settings() -> BackupSettings {
         BackupSettings { gate_wait: std::time::Duration::from_secs(1), ..BackupSettings::new("ghe-test") }
     }
 
     pub fn backup(&self, channel: &dyn Channel) -> Result<BackupReport, BackupError> {
-        self.backup_with(channel, &self.settings())
+        self.backup_with(channel, &Self::settings())
     }
 
     pub fn backup_with(
