@@ -56,8 +56,8 @@ pub fn count(number: u64) -> String {
 /// What a part has moved: `, 1.2 GiB, 34 items`; what is nothing is not said.
 #[must_use]
 pub fn moved(size: u64, items: u64) -> String {
-    let size = (size > 0).then(|| format!(", {}", bytes(size))).unwrap_or_default();
-    let items = (items > 0).then(|| format!(", {} items", count(items))).unwrap_or_default();
+    let size = if size > 0 { format!(", {}", bytes(size)) } else { String::new() };
+    let items = if items > 0 { format!(", {} items", count(items)) } else { String::new() };
     size + &items
 }
 
