@@ -189,7 +189,7 @@ fn the_vault_of_another_appliance_is_refused() {
 #[test]
 fn a_second_backup_at_the_same_time_is_refused() {
     let day = Day::new(32);
-    let _lease = day.bench.vault.lock_for_writing("another run", Duration::from_secs(60)).unwrap();
+    let _lease = day.bench.vault.lock_for_writing("another run", Duration::from_mins(1)).unwrap();
     let end = day.backup();
     assert!(matches!(end, Err(BackupError::Vault(VaultError::Locked { .. }))), "{end:?}");
 }
