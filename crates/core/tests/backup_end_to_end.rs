@@ -31,7 +31,7 @@ fn assert_ref_digests(bench: &Bench, restored: &std::path::Path) -> usize {
         reader.dump(&page, &mut content).unwrap();
         for (path, digest) in pages::read(&content).unwrap() {
             let path = std::path::PathBuf::from(String::from_utf8(path).unwrap());
-            let hex: String = digest.iter().map(|b| format!("{b:02x}")).collect();
+            let hex = hex::encode(&digest);
             assert_eq!(hex, digest_by_git(&restored.join(&path)), "{}", path.display());
             count += 1;
         }

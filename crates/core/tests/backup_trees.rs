@@ -40,10 +40,7 @@ fn units(bench: &Bench) -> BTreeMap<String, String> {
         let mut content = Vec::new();
         reader.dump(&page, &mut content).unwrap();
         for (path, digest) in ghevault_core::backup::pages::read(&content).unwrap() {
-            units.insert(
-                String::from_utf8_lossy(&path).into_owned(),
-                digest.iter().map(|b| format!("{b:02x}")).collect(),
-            );
+            units.insert(String::from_utf8_lossy(&path).into_owned(), hex::encode(digest));
         }
     }
     units.remove("repositories");
