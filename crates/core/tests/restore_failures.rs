@@ -196,7 +196,7 @@ fn a_refused_restore_changes_nothing() {
 
 /// Waits for a condition, at most as long as the appliance needs to miss a client.
 fn wait_for(what: &str, condition: impl Fn() -> bool) {
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let until = std::time::Instant::now() + std::time::Duration::from_mins(1);
     while !condition() {
         assert!(std::time::Instant::now() < until, "waited in vain for {what}");
         std::thread::sleep(std::time::Duration::from_millis(50));

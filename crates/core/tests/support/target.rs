@@ -10,8 +10,8 @@ use ghevault_core::{
     progress::Silent,
     restore::{
         appliance::{
-            self, ApplianceOptions, ApplianceReport, ApplianceRestoreError, Outcome, RestorePlan, Step,
-            Trust, content::SnapshotContent,
+            self, ApplianceOptions, ApplianceReport, ApplianceRestoreError, RestorePlan, Trust,
+            content::SnapshotContent,
         },
         view::SnapshotView,
     },
@@ -66,6 +66,7 @@ impl Case {
         ([127, 0, 0, 1], self.port).into()
     }
 
+    #[allow(clippy::unused_self, reason = "reads as the case's own")]
     pub fn options(&self) -> ApplianceOptions {
         ApplianceOptions { confirmation: Some(HOST.into()), ..ApplianceOptions::new(HOST) }
     }
