@@ -78,6 +78,18 @@ def measured(door, sides):
     return rows
 
 
+def report(result, target):
+    """Prints what the rows say, and writes all of it to the file `target`."""
+    result["load_1m_end"] = os.getloadavg()[0]
+    result["ratios"] = verdict.ratios(result["rows"])
+    result["floor_rss_mb"] = round(measure.own_rss_mb())
+    verdict.print_ratios(result["ratios"])
+    verdict.print_verdict(verdict.of_peers(result))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"\nwritten: {target}")
+
+
 def main():
     """See above."""
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -106,14 +118,7 @@ def main():
                 result["rows"] = measured(door, sides)
             except measure.RunFailed as failure:
                 sys.exit(f"FAILED: {failure}")
-    result["load_1m_end"] = os.getloadavg()[0]
-    result["ratios"] = verdict.ratios(result["rows"])
-    result["floor_rss_mb"] = round(measure.own_rss_mb())
-    verdict.print_ratios(result["ratios"])
-    verdict.print_verdict(verdict.of_peers(result))
-    options.results.parent.mkdir(parents=True, exist_ok=True)
-    options.results.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"\nwritten: {options.results}")
+        report(result, options.results)
 
 
 if __name__ == "__main__":

@@ -44,21 +44,22 @@ def ratios(rows):
 
 
 def of_peers(result):
-    """Lines of the verdict: what, wanted, measured, whether it is reached."""
+    """Lines of the verdict: what, wanted, measured, whether it is reached; of several rounds the worst one."""
     rows = result["rows"]
     present = {row["who"] for row in rows}
     bar = next(name for name in BARS if name in present)
 
-    def value(who, run, figure):
-        # "No change" was run twice: the worse one counts.
-        return max(row[figure] for row in rows if row["who"] == who and row["round"].startswith(run))
+    def values(who, run, figure):
+        # "No change" was run twice.
+        return [row[figure] for row in rows if row["who"] == who and row["round"].startswith(run)]
 
     for run, figure, share in SHARES:
-        ours, theirs = value(OURS, run, figure), value(bar, run, figure)
-        measured = f"{ours:g} / {theirs:g} = {ours / theirs:.3f}" if theirs else f"{ours:g} / 0"
+        pairs = list(zip(values(OURS, run, figure), values(bar, run, figure), strict=True))
+        ours, theirs = max(pairs, key=lambda pair: pair[0] / (pair[1] or 1e-9))
+        measured = f"{ours:g} / {theirs:g} = {ours / (theirs or 1e-9):.3f}"
         yield f"{run}: {figure} / {bar}", f"{share:.3f}", measured, ours <= share * theirs
     for run, figure, most in LIMITS:
-        ours = value(OURS, run, figure)
+        ours = max(values(OURS, run, figure))
         yield f"{run}: {figure}", f"{most:g}", f"{ours:g}", ours <= most
 
 
