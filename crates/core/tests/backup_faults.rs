@@ -166,7 +166,7 @@ fn a_gate_that_a_dead_run_of_this_host_left_is_removed() {
         inode: std::os::unix::fs::MetadataExt::ino(&meta),
         mtime: std::os::unix::fs::MetadataExt::mtime(&meta),
     };
-    let record = ghevault_core::state::GateRecord { host: Day::settings().host, mark, pid: 1 };
+    let record = ghevault_core::state::GateRecord { host: Day::settings().host, mark, pid: dead_process() };
     day.bench.state.record_gate(&record).unwrap();
     let report = day.backup().unwrap();
     assert_eq!(report.outcome, Outcome::Complete, "{report:#?}");
@@ -192,4 +192,11 @@ fn a_second_backup_at_the_same_time_is_refused() {
     let _lease = day.bench.vault.lock_for_writing("another run", Duration::from_mins(1)).unwrap();
     let end = day.backup();
     assert!(matches!(end, Err(BackupError::Vault(VaultError::Locked { .. }))), "{end:?}");
+}
+
+/// The number of a process that has ended.
+fn dead_process() -> u32 {
+    let mut child = std::process::Command::new("true").spawn().unwrap();
+    child.wait().unwrap();
+    child.id()
 }

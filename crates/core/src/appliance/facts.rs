@@ -263,6 +263,13 @@ fn read(text: &str, host: &str) -> Result<Facts, FactsError> {
     })
 }
 
+/// Facts of a plain 3.11 with more lines of answers.
+#[cfg(test)]
+pub(crate) fn read_for_tests(more: &str) -> Facts {
+    let text = format!("version=GitHub Enterprise Server 3.11.0\n{more}end=1\n");
+    read(&text, "h").expect("a plain answer is understood")
+}
+
 /// The release in a line such as `GitHub Enterprise Server version 3.11.0` or `GitHub Enterprise Server 3.11.0 ami 2024-01-01 abc`.
 fn version_in(line: &str) -> Option<String> {
     let rest = line.split_once("GitHub Enterprise")?.1;
@@ -303,9 +310,7 @@ mod tests {
 
     #[test]
     fn roles_follow_the_replication_state() {
-        let facts = |more: &str| {
-            read(&format!("version=GitHub Enterprise Server 3.11.0\n{more}end=1\n"), "h").unwrap()
-        };
+        let facts = read_for_tests;
         assert_eq!(facts("").role, Role::Standalone);
         assert_eq!(facts("state=replica \ncluster=1\n").role, Role::Replica);
         assert_eq!(facts("cluster=1\n").role, Role::Cluster);

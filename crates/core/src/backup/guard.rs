@@ -89,7 +89,7 @@ pub(super) fn same_appliance(
 /// Removes a gate that a dead run of this host left behind (contract §3.3).
 pub(super) fn heal_gate(inputs: &BackupInputs<'_>, warnings: &mut Vec<String>) -> Result<(), BackupError> {
     let Some(record) = inputs.state.gate()? else { return Ok(()) };
-    if record.host != inputs.settings.host {
+    if record.host != inputs.settings.host || runs_elsewhere(record.pid) {
         return Ok(());
     }
     let repositories = format!("{}/repositories", inputs.settings.data_root);
@@ -100,4 +100,14 @@ pub(super) fn heal_gate(inputs: &BackupInputs<'_>, warnings: &mut Vec<String>) -
     }
     inputs.state.forget_gate()?;
     Ok(())
+}
+
+/// Whether the process that recorded a gate is still there, and is not this one: in a container every run has the same number.
+fn runs_elsewhere(pid: u32) -> bool {
+    if pid == std::process::id() {
+        return false;
+    }
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    // A process of somebody else is no run of ours.
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
 }

@@ -110,6 +110,7 @@ pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
     let lease = inputs.vault.lock_for_writing("backup", LEASE)?;
     let facts = facts::probe(inputs.channel, &settings.data_root, &settings.host)?;
     let mut warnings = guard(&facts, settings)?;
+    let fitting = settings.fitting(&facts);
     heal_gate(inputs, &mut warnings)?;
     let list = inputs.vault.snapshots()?;
     for (id, why) in &list.damaged {
@@ -139,7 +140,7 @@ pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
     let ctx = Context {
         channel: inputs.channel,
         facts: &facts,
-        settings,
+        settings: &fitting,
         parent: parent.as_ref().map(|parent| parent.tree),
         known: &known,
         reader: &reader,

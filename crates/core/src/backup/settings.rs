@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use crate::appliance::facts::Facts;
+
 /// A flag that ends a run early and cleanly; shared with whoever may want to set it.
 #[derive(Clone, Debug, Default)]
 pub struct CancelToken(Arc<AtomicBool>);
@@ -98,15 +100,44 @@ impl BackupSettings {
             allow_other_appliance: false,
             allow_no_repositories: false,
             drain_s: 600,
-            gate_wait: Duration::from_mins(5),
+            gate_wait: Duration::from_mins(1),
             idle: Duration::from_mins(10),
             cancel: CancelToken::new(),
         }
+    }
+
+    /// The same settings without words in front of commands that this appliance does not know.
+    #[must_use]
+    pub fn fitting(&self, facts: &Facts) -> Self {
+        let mut fitting = self.clone();
+        for (word, phrase) in [("ionice", "ionice -c 3"), ("nice", "nice -n 19")] {
+            if !facts.has(word) {
+                let words: Vec<&str> = fitting.nice.split_whitespace().collect();
+                fitting.nice =
+                    format!(" {} ", words.join(" ")).replace(&format!(" {phrase} "), " ").trim().into();
+            }
+        }
+        fitting
     }
 
     /// Whether a dataset is wanted.
     #[must_use]
     pub fn wants(&self, dataset: &str) -> bool {
         !self.skip.contains(dataset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::appliance::facts;
+
+    #[test]
+    fn words_that_the_appliance_does_not_know_are_left_out() {
+        let facts = |present: &str| facts::read_for_tests(present);
+        let settings = BackupSettings::new("h");
+        assert_eq!(settings.fitting(&facts("has=nice\nhas=ionice\n")).nice, "nice -n 19 ionice -c 3");
+        assert_eq!(settings.fitting(&facts("has=nice\n")).nice, "nice -n 19");
+        assert_eq!(settings.fitting(&facts("")).nice, "");
     }
 }
