@@ -9,9 +9,10 @@ use std::time::Duration;
 use bench::Bench;
 use ghevault_core::{
     appliance::{gate::GateError, transport::TransportKind},
-    backup::{BackupError, BackupReport, BackupSettings},
+    backup::{self, BackupError, BackupInputs, BackupReport, BackupSettings},
+    progress::Silent,
     seal::Outcome,
-    vault::VaultError,
+    vault::{Password, Vault, VaultError, VaultLocation},
 };
 use ghevault_sim::{
     appliance::faults::{Action, Fault},
@@ -192,6 +193,47 @@ fn a_second_backup_at_the_same_time_is_refused() {
     let _lease = day.bench.vault.lock_for_writing("another run", Duration::from_mins(1)).unwrap();
     let end = day.backup();
     assert!(matches!(end, Err(BackupError::Vault(VaultError::Locked { .. }))), "{end:?}");
+}
+
+/// A small file system of its own; unmounted with the test.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn new(at: std::path::PathBuf, size: &str) -> Self {
+        std::fs::create_dir(&at).unwrap();
+        let status = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(&at)
+            .status()
+            .unwrap();
+        assert!(status.success(), "cannot mount a tmpfs");
+        Self(at)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_vault_disk_ends_the_run_and_opens_the_gate() {
+    let day = Day::new(33);
+    let disk = SmallDisk::new(day.bench.dir.path().join("small"), "1m");
+    let location = VaultLocation::parse(disk.0.join("vault").to_str().unwrap()).unwrap();
+    let vault = Vault::init(&location, &Password::new(bench::PASSWORD)).unwrap();
+    let channel = day.bench.channel(&day.appliance, day.port, TransportKind::Russh);
+    let end = backup::run(&BackupInputs {
+        channel: &*channel,
+        vault: &vault,
+        settings: &Bench::settings(),
+        state: &day.bench.state,
+        progress: &Silent,
+    });
+    assert!(matches!(end, Err(BackupError::Vault(VaultError::Full { .. }))), "{end:?}");
+    assert!(!day.appliance.gate_exists());
+    assert!(vault.snapshots().unwrap().snapshots.is_empty());
 }
 
 /// The number of a process that has ended.

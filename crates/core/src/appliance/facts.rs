@@ -48,6 +48,9 @@ impl std::fmt::Display for Version {
 /// The oldest release that is supported (contract §1.5, 8).
 pub const OLDEST: Version = Version { major: 3, minor: 9, patch: 0 };
 
+/// The newest feature release whose documentation was read for this program (contract §11).
+pub const NEWEST_KNOWN: Version = Version { major: 3, minor: 21, patch: u64::MAX };
+
 /// The part that an appliance plays in replication (contract §1.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

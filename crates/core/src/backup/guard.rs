@@ -25,6 +25,12 @@ pub(super) fn guard(facts: &Facts, settings: &BackupSettings) -> Result<Vec<Stri
             facts::OLDEST
         ));
     }
+    if facts.version > facts::NEWEST_KNOWN {
+        warnings.push(format!(
+            "GitHub Enterprise Server {} is newer than any release that this program knows; look at what it adds",
+            facts.version_text
+        ));
+    }
     match facts.role {
         Role::Replica if !settings.allow_replica => {
             return refuse(
@@ -110,4 +116,48 @@ fn runs_elsewhere(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
     // A process of somebody else is no run of ours.
     pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers of an appliance with every command that a backup needs, and more.
+    fn answers(more: &str) -> Facts {
+        let commands: Vec<String> = facts::COMMANDS.iter().map(|(name, _)| format!("has={name}")).collect();
+        facts::read_for_tests(&format!("{}\n{more}", commands.join("\n")))
+    }
+
+    fn refusal(facts: &Facts) -> String {
+        guard(facts, &BackupSettings::new("h")).expect_err("it is refused").to_string()
+    }
+
+    #[test]
+    fn a_plain_appliance_is_backed_up_without_a_word() {
+        assert_eq!(guard(&answers(""), &BackupSettings::new("h")).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_replica_is_refused_unless_it_is_allowed_by_name() {
+        let replica = answers("state=replica\n");
+        assert!(refusal(&replica).contains("replica"));
+        let allowed = BackupSettings { allow_replica: true, ..BackupSettings::new("h") };
+        assert_eq!(guard(&replica, &allowed).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_cluster_a_running_backup_service_and_a_missing_command_are_refused() {
+        assert!(refusal(&answers("cluster=1\n")).contains("cluster"));
+        assert!(refusal(&answers("service=1\n")).contains("Backup Service"));
+        assert!(refusal(&facts::read_for_tests("")).contains("lacks the command"));
+    }
+
+    #[test]
+    fn a_release_that_is_too_old_is_refused_and_one_that_is_too_new_is_told() {
+        let mut facts = answers("");
+        facts.version = facts::Version::new(3, 8, 9);
+        assert!(refusal(&facts).contains("older"));
+        facts.version = facts::Version::new(3, 22, 0);
+        assert!(guard(&facts, &BackupSettings::new("h")).unwrap()[0].contains("newer"));
+    }
 }
