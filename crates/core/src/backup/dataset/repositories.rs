@@ -27,7 +27,7 @@ use crate::{
 const PART: &str = "repositories";
 
 /// Entries of changed units that are taken in one batch; bounds memory.
-const BATCH_ENTRIES_MAX: u64 = 150_000;
+const BATCH_ENTRIES_MAX: u64 = 50_000;
 
 /// Leaves out caches (contract §2.11), and every repository's `objects` with `-prune`.
 const PRUNE_CACHES: &str = r"\( \( -name '__*__' -o -name 'lost+found' -o -name .sync_in_progress \) \( -path repositories/__nodeload_archives__ -o -path repositories/__gitmon__ -o -path repositories/__render__ -o -path repositories/info/lost+found -o -path repositories/.sync_in_progress \) \) -prune -o";
