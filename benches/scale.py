@@ -67,7 +67,20 @@ def at_size(files, work, ghevault, sim):
                    "gate_held_s": round(product.report["gate_held_seconds"], 2)}
             print(" ".join(f"{row[column]!s:>{max(len(column), 9)}}" for column in COLUMNS), flush=True)
             yield row
-    subprocess.run(["rm", "-rf", folder, product.work.parent], check=True)
+
+
+def report(result, rows, target):
+    """Writes the three files and prints the verdict."""
+    result["load_1m_end"] = os.getloadavg()[0]
+    target.mkdir(parents=True, exist_ok=True)
+    with open(target / "scale.csv", "w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+    (target / "scale.json").write_text(json.dumps(result, indent=1) + "\n")
+    chart.draw(target / "scale.csv", target / "scale.svg")
+    verdict.print_verdict(verdict.of_scale(rows))
+    print(f"\nwritten: {target}/scale.csv, scale.json, scale.svg")
 
 
 def main():
@@ -90,16 +103,7 @@ def main():
                 rows += at_size(files, Path(scratch), ghevault, sim)
         except measure.RunFailed as failure:
             sys.exit(f"FAILED: {failure}")
-    result["load_1m_end"] = os.getloadavg()[0]
-    options.results.mkdir(parents=True, exist_ok=True)
-    with open(options.results / "scale.csv", "w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-    (options.results / "scale.json").write_text(json.dumps(result, indent=1) + "\n")
-    chart.draw(options.results / "scale.csv", options.results / "scale.svg")
-    verdict.print_verdict(verdict.of_scale(rows))
-    print(f"\nwritten: {options.results}/scale.csv, scale.json, scale.svg")
+        report(result, rows, options.results)
 
 
 if __name__ == "__main__":
