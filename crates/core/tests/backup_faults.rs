@@ -242,3 +242,14 @@ fn dead_process() -> u32 {
     child.wait().unwrap();
     child.id()
 }
+
+#[test]
+fn a_fresh_appliance_is_complete_when_no_repositories_are_allowed_and_partial_otherwise() {
+    let day = Day::of(&Recipe::fresh(34));
+    let report = day.backup().unwrap();
+    assert_eq!(row(&report, "repositories").outcome, Outcome::Failed, "{report:#?}");
+    let channel = day.bench.channel(&day.appliance, day.port, TransportKind::Russh);
+    let settings = BackupSettings { allow_no_repositories: true, ..Day::settings() };
+    let report = day.bench.backup_with(&*channel, &settings).unwrap();
+    assert_eq!(report.outcome, Outcome::Complete, "{report:#?}");
+}

@@ -78,3 +78,10 @@ fn the_process_runs_in_utc_whatever_the_environment_says() {
     desk.run(&["--config", &path.display().to_string(), "snapshots"]).exits(10);
     assert!(desk.path("log").exists(), "the log goes to the file");
 }
+
+#[test]
+fn an_empty_variable_for_the_configuration_counts_as_unset() {
+    let mut desk = Desk::new();
+    desk.set("GHEVAULT_CONFIG", "");
+    desk.run(&["snapshots"]).exits(10);
+}

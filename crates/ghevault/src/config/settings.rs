@@ -76,7 +76,7 @@ pub fn load(
     home: &Home,
 ) -> CommandResult<Settings> {
     let environment = Layer::from_environment(&lookup);
-    let named = config.map(Path::to_owned).or_else(|| lookup("GHEVAULT_CONFIG").map(PathBuf::from));
+    let named = config.map(Path::to_owned).or_else(|| set(&lookup, "GHEVAULT_CONFIG").map(PathBuf::from));
     let mut merged = flags.over(environment);
     if let Some(path) = locate::file(named.as_deref(), &home.config_candidates())? {
         merged = merged.over(toml_file::read(&path)?);
@@ -88,6 +88,11 @@ pub fn load(
         merged = merged.over(imported.layer);
     }
     typed(&merged, home, notes)
+}
+
+/// A variable that is set to something; an empty one counts as unset.
+fn set(lookup: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    lookup(name).filter(|value| !value.is_empty())
 }
 
 /// The `backup.config` that holds, if any.

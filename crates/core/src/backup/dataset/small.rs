@@ -8,6 +8,7 @@ use crate::{
 /// A file in the snapshot and the command that prints it.
 struct Item {
     file: &'static str,
+    may_be_empty: bool,
     label: &'static str,
     script: String,
 }
@@ -18,17 +19,23 @@ struct Item {
 /// The vault fails; single items are problems in the result.
 pub fn settings(ctx: &Context<'_>) -> Result<Captured, CaptureError> {
     let root = &ctx.settings.data_root;
-    let mut items =
-        vec![Item { file: "settings.json", label: "export settings", script: "ghe-export-settings".into() }];
+    let mut items = vec![Item {
+        file: "settings.json",
+        may_be_empty: false,
+        label: "export settings",
+        script: "ghe-export-settings".into(),
+    }];
     let (license, newer) = (quote(&ctx.settings.license), quote(&format!("{root}/common/enterprise.ghl")));
     items.push(Item {
         file: "enterprise.ghl",
+        may_be_empty: false,
         label: "read the licence",
         script: format!("if sudo test -e {license}; then sudo cat {license}; else sudo cat {newer}; fi"),
     });
     if ctx.facts.has("common/idp.crt") {
         items.push(Item {
             file: "saml-keys.tar",
+            may_be_empty: false,
             label: "read the SAML keys",
             script: format!("sudo tar -C {}/common/ -cf - idp.crt saml-sp.p12", quote(root)),
         });
@@ -36,12 +43,14 @@ pub fn settings(ctx: &Context<'_>) -> Result<Captured, CaptureError> {
     if ctx.facts.has("ghe-export-ssl-ca-certificates") {
         items.push(Item {
             file: "ssl-ca-certificates.tar",
+            may_be_empty: true,
             label: "export CA certificates",
             script: "ghe-export-ssl-ca-certificates".into(),
         });
     }
     items.push(Item {
         file: "uuid",
+        may_be_empty: false,
         label: "read the UUID",
         script: format!("sudo cat {}", quote(&format!("{root}/common/uuid"))),
     });
@@ -57,6 +66,7 @@ pub fn authorized_keys(ctx: &Context<'_>) -> Result<Captured, CaptureError> {
         ctx,
         &[Item {
             file: "authorized-keys.json",
+            may_be_empty: false,
             label: "export authorised keys",
             script: "ghe-export-authorized-keys".into(),
         }],
@@ -72,6 +82,7 @@ pub fn ssh_host_keys(ctx: &Context<'_>) -> Result<Captured, CaptureError> {
         ctx,
         &[Item {
             file: "ssh-host-keys.tar",
+            may_be_empty: false,
             label: "export SSH host keys",
             script: "ghe-export-ssh-host-keys".into(),
         }],
@@ -84,6 +95,8 @@ fn capture(ctx: &Context<'_>, items: &[Item]) -> Result<Captured, CaptureError> 
         ctx.check_cancelled()?;
         let bytes = match ctx.output(item.label, &item.script, &[]) {
             Ok(bytes) if !bytes.is_empty() => bytes,
+            // An appliance without certificates of its own has none to give.
+            Ok(_) if item.may_be_empty => continue,
             Ok(_) => {
                 captured.problems.push(format!("`{}`: the appliance printed nothing", item.file));
                 continue;
