@@ -30,7 +30,7 @@ fn a_wrong_password_has_its_own_exit_code() {
 #[test]
 fn a_snapshot_of_somebody_else_is_listed_as_unsealed_and_is_never_latest() {
     let desk = Desk::with_vault();
-    foreign_snapshot(&desk);
+    desk.foreign_snapshot();
     let done = desk.run(&["snapshots", "--json"]).exits(0);
     assert_eq!(done.json()[0]["outcome"], "unsealed");
     let done =
@@ -42,22 +42,8 @@ fn a_snapshot_of_somebody_else_is_listed_as_unsealed_and_is_never_latest() {
 #[test]
 fn a_damaged_snapshot_is_named_and_gives_the_code_for_damage() {
     let desk = Desk::with_vault();
-    foreign_snapshot(&desk);
+    desk.foreign_snapshot();
     damage(&only_file(&desk.path("vault/snapshots")));
     let done = desk.run(&["snapshots", "--json"]).exits(13).complains("ghevault verify");
     assert_eq!(done.json()[0]["outcome"], "damaged");
-}
-
-/// A snapshot that stock restic makes.
-fn foreign_snapshot(desk: &Desk) {
-    let restic = std::process::Command::new("restic")
-        .args(["--no-cache", "--quiet", "-r"])
-        .arg(desk.path("vault"))
-        .arg("--password-file")
-        .arg(desk.path("password"))
-        .arg("backup")
-        .arg(desk.path("password"))
-        .output()
-        .expect("restic runs");
-    assert!(restic.status.success(), "{restic:?}");
 }

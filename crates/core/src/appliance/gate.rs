@@ -97,12 +97,6 @@ impl Gate {
         self.mark.as_ref()
     }
 
-    /// Whether the appliance still holds it for us, as far as we know.
-    #[must_use]
-    pub fn alive(&self) -> bool {
-        self.lease.alive()
-    }
-
     /// How long it has been held.
     #[must_use]
     pub fn held(&self) -> Duration {

@@ -138,6 +138,21 @@ impl Desk {
             .expect("the program starts")
     }
 
+    /// Puts a snapshot into the vault that stock restic makes.
+    #[track_caller]
+    pub fn foreign_snapshot(&self) {
+        let restic = Command::new("restic")
+            .args(["--no-cache", "--quiet", "-r"])
+            .arg(self.path("vault"))
+            .arg("--password-file")
+            .arg(self.path("password"))
+            .arg("backup")
+            .arg(self.path("password"))
+            .output()
+            .expect("restic runs");
+        assert!(restic.status.success(), "{restic:?}");
+    }
+
     /// Points the desk at an appliance: its address and its client key.
     pub fn reach(&mut self, appliance: &mut Appliance) {
         let address = appliance.open_embedded().expect("a door");

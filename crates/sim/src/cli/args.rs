@@ -47,39 +47,9 @@ pub(super) enum Verb {
         stored_databases: bool,
     },
     /// Serve an appliance by the embedded SSH server; first line of stdout is JSON, ends by SIGTERM or SIGINT.
-    Serve {
-        /// The appliance's folder.
-        dir: PathBuf,
-        /// Address and port; port 0 chooses one.
-        #[arg(long, default_value = "127.0.0.1:0")]
-        listen: SocketAddr,
-        /// A file of public keys that may log in as admin, besides the appliance's own client key.
-        #[arg(long, value_name = "FILE")]
-        authorized_key: Option<PathBuf>,
-        /// Let the appliance live while it is served: changes a second (5 if none are given).
-        #[arg(long, value_name = "RATE", num_args = 0..=1, default_missing_value = "5")]
-        live: Option<f64>,
-        /// Also end when stdin closes.
-        #[arg(long)]
-        until_stdin_closes: bool,
-    },
+    Serve(Door),
     /// Serve an appliance by a real OpenSSH sshd in its own namespaces (needs root); otherwise as `serve`.
-    Sshd {
-        /// The appliance's folder.
-        dir: PathBuf,
-        /// Address and port; port 0 chooses one.
-        #[arg(long, default_value = "127.0.0.1:0")]
-        listen: SocketAddr,
-        /// A file of public keys that may log in as admin, besides the appliance's own client key.
-        #[arg(long, value_name = "FILE")]
-        authorized_key: Option<PathBuf>,
-        /// Let the appliance live while it is served: changes a second (5 if none are given).
-        #[arg(long, value_name = "RATE", num_args = 0..=1, default_missing_value = "5")]
-        live: Option<f64>,
-        /// Also end when stdin closes.
-        #[arg(long)]
-        until_stdin_closes: bool,
-    },
+    Sshd(Door),
     /// Change an appliance by a number of random writes, with maintenance in between; no door needs to be open.
     Mutate {
         /// The appliance's folder.
@@ -135,4 +105,23 @@ pub(super) enum Verb {
         #[arg(long)]
         live: Option<f64>,
     },
+}
+
+/// How an appliance is served, whichever the door.
+#[derive(Debug, clap::Args)]
+pub struct Door {
+    /// The appliance's folder.
+    pub dir: PathBuf,
+    /// Address and port; port 0 chooses one.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// A file of public keys that may log in as admin, besides the appliance's own client key.
+    #[arg(long, value_name = "FILE")]
+    pub authorized_key: Option<PathBuf>,
+    /// Let the appliance live while it is served: changes a second (5 if none are given).
+    #[arg(long, value_name = "RATE", num_args = 0..=1, default_missing_value = "5")]
+    pub live: Option<f64>,
+    /// Also end when stdin closes.
+    #[arg(long)]
+    pub until_stdin_closes: bool,
 }

@@ -8,7 +8,7 @@ use std::{
     process::ExitCode,
 };
 
-use args::{Cli, Verb};
+use args::{Cli, Door, Verb};
 use clap::Parser;
 
 use crate::{
@@ -65,7 +65,7 @@ fn act(verb: Verb) -> Result<ExitCode, SimError> {
             let state = recipe.build(&place)?;
             say(&created(&place, &state)?)?;
         }
-        Verb::Serve { dir, listen, authorized_key, live, until_stdin_closes } => {
+        Verb::Serve(Door { dir, listen, authorized_key, live, until_stdin_closes }) => {
             let place = opened(&dir, authorized_key)?;
             let door = Embedded::start(&place, &harness_program()?, listen)?;
             let reachable = Reachable {
@@ -80,7 +80,7 @@ fn act(verb: Verb) -> Result<ExitCode, SimError> {
             drop(door);
             living.map(Living::stop).transpose()?;
         }
-        Verb::Sshd { dir, listen, authorized_key, live, until_stdin_closes } => {
+        Verb::Sshd(Door { dir, listen, authorized_key, live, until_stdin_closes }) => {
             let place = opened(&dir, authorized_key)?;
             let door = Sshd::start(&place, &harness_program()?, listen, live)?;
             say(door.reachable())?;

@@ -17,10 +17,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout},
-};
+use tokio::{sync::Semaphore, time::timeout};
 
 use self::{
     log::{Phase, Refusal},
@@ -30,7 +27,7 @@ use self::{
 use super::{
     channel::{Channel, ChannelError, RemoteCommand, Running},
     hostkeys::HostKey,
-    transport::{Bridge, Transport, TransportSettings, prepare},
+    transport::{Bridge, Transport, TransportSettings, launch},
 };
 
 pub use self::scan::scan;
@@ -74,22 +71,8 @@ impl OpenSshTransport {
 
 impl Channel for OpenSshTransport {
     fn start(&self, command: &RemoteCommand) -> Result<Box<dyn Running>, ChannelError> {
-        let (followed, following) = prepare(Arc::clone(&self.bridge), command);
-        let (shared, owned) = (Arc::clone(&self.shared), command.clone());
-        let started = Instant::now();
-        let start = async move {
-            let (remote, sink) = shared.session(&owned).await?.split();
-            tokio::spawn(async move { following.run(&owned, started, remote, sink).await });
-            Ok(())
-        };
-        let shut_down = || {
-            Err(ChannelError::Ended {
-                label: command.label.clone(),
-                reason: "the transport was shut down".to_owned(),
-            })
-        };
-        self.bridge.wait(start).unwrap_or_else(shut_down)?;
-        Ok(Box::new(followed))
+        let shared = Arc::clone(&self.shared);
+        launch(&self.bridge, command, |owned| async move { Ok(shared.session(&owned).await?.split()) })
     }
 
     fn host_key(&self) -> Option<String> {

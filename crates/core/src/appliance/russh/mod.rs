@@ -12,15 +12,13 @@ mod session;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::time::Instant;
-
 use self::{
     connection::{Connection, StartError},
     handshake::Dial,
 };
 use super::{
     channel::{Channel, ChannelError, RemoteCommand, Running},
-    transport::{Bridge, Transport, TransportSettings, prepare},
+    transport::{Bridge, Transport, TransportSettings, launch},
 };
 
 pub use self::scan::scan;
@@ -56,23 +54,8 @@ impl RusshTransport {
 
 impl Channel for RusshTransport {
     fn start(&self, command: &RemoteCommand) -> Result<Box<dyn Running>, ChannelError> {
-        let (followed, following) = prepare(Arc::clone(&self.bridge), command);
-        let (shared, owned) = (Arc::clone(&self.shared), command.clone());
-        let started = Instant::now();
-        let start = async move {
-            let session = shared.session(&owned).await?;
-            let (remote, sink) = session.split();
-            tokio::spawn(async move { following.run(&owned, started, remote, sink).await });
-            Ok(())
-        };
-        let shut_down = || {
-            Err(ChannelError::Ended {
-                label: command.label.clone(),
-                reason: "the transport was shut down".to_owned(),
-            })
-        };
-        self.bridge.wait(start).unwrap_or_else(shut_down)?;
-        Ok(Box::new(followed))
+        let shared = Arc::clone(&self.shared);
+        launch(&self.bridge, command, |owned| async move { Ok(shared.session(&owned).await?.split()) })
     }
 
     fn host_key(&self) -> Option<String> {

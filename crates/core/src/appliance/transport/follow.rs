@@ -76,7 +76,7 @@ pub(crate) struct Following {
 }
 
 /// Makes both sides for a command.
-pub(crate) fn prepare(bridge: Arc<Bridge>, command: &RemoteCommand) -> (Followed, Following) {
+fn prepare(bridge: Arc<Bridge>, command: &RemoteCommand) -> (Followed, Following) {
     let (stdout, reader) = stdout_pipe(&command.label, command.bulk);
     let (writer, stdin) = stdin_pipe();
     let (end_sender, end) = oneshot::channel();
@@ -108,6 +108,39 @@ impl Running for Followed {
         let Self { end, label, _interest, _bridge, .. } = *self;
         end.blocking_recv().unwrap_or_else(|_| Err(gone())).map_err(|fault| fault.into_error(&label))
     }
+}
+
+/// Starts `command` in the session that `open` gives, and follows it to its end in the background.
+///
+/// # Errors
+/// There is no session, or the transport was shut down.
+pub(crate) fn launch<F, R, S>(
+    bridge: &Arc<Bridge>,
+    command: &RemoteCommand,
+    open: impl FnOnce(RemoteCommand) -> F,
+) -> Result<Box<dyn Running>, ChannelError>
+where
+    F: Future<Output = Result<(R, S), ChannelError>> + Send + 'static,
+    R: Remote + Send + 'static,
+    S: Sink + Send + 'static,
+{
+    let (followed, following) = prepare(Arc::clone(bridge), command);
+    let owned = command.clone();
+    let started = Instant::now();
+    let session = open(command.clone());
+    let start = async move {
+        let (remote, sink) = session.await?;
+        tokio::spawn(async move { following.run(&owned, started, remote, sink).await });
+        Ok(())
+    };
+    let shut_down = || {
+        Err(ChannelError::Ended {
+            label: command.label.clone(),
+            reason: "the transport was shut down".to_owned(),
+        })
+    };
+    bridge.wait(start).unwrap_or_else(shut_down)?;
+    Ok(Box::new(followed))
 }
 
 impl Following {

@@ -14,7 +14,7 @@ mod throttle;
 use std::sync::Arc;
 
 pub(crate) use bridge::Bridge;
-pub(crate) use follow::{Event, Remote, Sink, prepare};
+pub(crate) use follow::{Event, Remote, Sink, launch};
 pub use settings::{TransportKind, TransportSettings};
 pub use throttle::Throttled;
 

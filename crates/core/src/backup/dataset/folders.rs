@@ -64,7 +64,7 @@ fn finish(
 ) -> Result<(), CaptureError> {
     captured.items = survey.files;
     captured.bytes = survey.bytes;
-    ctx.take_spine(folder, &survey, captured, tally)?;
+    ctx.take_spine(folder, &mut survey, captured, tally)?;
     let units = std::mem::take(&mut survey.units);
     let prefix = [folder.as_bytes(), b"/"].concat();
     for path in ctx.known.keys().filter(|path| path.starts_with(&prefix) || *path == folder.as_bytes()) {

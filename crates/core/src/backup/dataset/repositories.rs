@@ -48,7 +48,7 @@ pub fn capture(ctx: &Context<'_>) -> Result<Captured, CaptureError> {
     captured.items = survey.files;
     captured.bytes = survey.bytes;
     compare_routes(&routes, &survey, &mut captured);
-    ctx.take_spine(PART, &survey, &mut captured, &tally)?;
+    ctx.take_spine(PART, &mut survey, &mut captured, &tally)?;
 
     let mut run = Run { ctx, tally: &tally, root, expression, removed: BTreeSet::new() };
     let units = std::mem::take(&mut survey.units);

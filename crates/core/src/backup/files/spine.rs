@@ -9,7 +9,10 @@ use super::{
     survey::{Survey, Surveyed},
 };
 use crate::{
-    backup::context::{CaptureError, Captured, Context},
+    backup::{
+        context::{CaptureError, Captured, Context},
+        unit::unit_of,
+    },
     vault::Node,
 };
 
@@ -21,7 +24,7 @@ impl Context<'_> {
     pub fn take_spine(
         &self,
         part: &str,
-        survey: &Survey,
+        survey: &mut Survey,
         captured: &mut Captured,
         tally: &Tally,
     ) -> Result<(), CaptureError> {
@@ -51,10 +54,12 @@ impl Context<'_> {
             }
         }
         let mut wanted = Vec::new();
+        let mut nodes = Vec::new();
         for stray in &strays {
             let mut node = node_of(stray, self.owners);
             if node.is_file() && stray.size > 0 {
                 wanted.push(Wanted { path: stray.path.clone(), size: stray.size });
+                nodes.push(node);
             } else {
                 if node.is_file() {
                     node.content = Some(Vec::new());
@@ -63,17 +68,12 @@ impl Context<'_> {
             }
         }
         let fates = self.fetch_contents(part, &wanted, tally)?;
-        let nodes: BTreeMap<&Vec<u8>, Node> =
-            strays.iter().map(|stray| (&stray.path, node_of(stray, self.owners))).collect();
-        for (file, fate) in wanted.iter().zip(fates) {
+        for ((file, mut node), fate) in wanted.iter().zip(nodes).zip(fates) {
             match fate {
                 Fate::Stored(content) | Fate::Unsteady(content) => {
-                    if let Some(node) = nodes.get(&file.path) {
-                        let mut node = node.clone();
-                        node.content = Some(content.ids);
-                        node.meta.size = content.size;
-                        captured.replace.insert(file.path.clone(), node);
-                    }
+                    node.content = Some(content.ids);
+                    node.meta.size = content.size;
+                    captured.replace.insert(file.path.clone(), node);
                 }
                 Fate::Vanished => {
                     if let Some(at) = memchr::memrchr(b'/', &file.path)
@@ -84,6 +84,7 @@ impl Context<'_> {
                 }
                 Fate::Failed(why) => {
                     captured.problems.push(format!("cannot read `{}`: {why}", lossy(&file.path)));
+                    forget(survey, &file.path);
                 }
             }
         }
@@ -95,7 +96,45 @@ impl Context<'_> {
     }
 }
 
+/// Gives the group of a file that could not be read a digest that no listing has: the next run takes the group again.
+fn forget(survey: &mut Survey, file: &[u8]) {
+    let unit = unit_of(file, false);
+    if let Some(group) = survey.units.get_mut(&file[..unit.len]) {
+        group.digest = [0; 16];
+    }
+}
+
 /// Whether a unit's path names a group of folders above the units.
 fn is_spine(path: &[u8]) -> bool {
-    crate::backup::unit::unit_of(path, true).spine
+    unit_of(path, true).spine
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        appliance::listing::Record,
+        backup::files::survey::{Known, Surveyor},
+    };
+
+    fn survey(known: &Known) -> Survey {
+        let mut surveyor = Surveyor::new(known, true);
+        for (facts, path) in [
+            ("d755 0 0 0 1.0 1.0 1 2 ", "repositories/c/nw/c4/ca/42/1"),
+            ("f644 0 0 5 1.0 1.0 2 1 ", "repositories/c/nw/c4/ca/42/1/stray"),
+        ] {
+            surveyor.add(Record { facts: facts.as_bytes(), path: path.as_bytes() });
+        }
+        surveyor.finish()
+    }
+
+    #[test]
+    fn a_stray_file_that_could_not_be_read_is_tried_again_by_the_next_run() {
+        let mut first = survey(&Known::new());
+        let digests =
+            |survey: &Survey| survey.units.iter().map(|(path, unit)| (path.clone(), unit.digest)).collect();
+        assert!(!survey(&digests(&first)).units.values().any(Surveyed::changed));
+        forget(&mut first, b"repositories/c/nw/c4/ca/42/1/stray");
+        assert!(survey(&digests(&first)).units.values().all(Surveyed::changed));
+    }
 }
