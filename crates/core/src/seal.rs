@@ -37,6 +37,47 @@ pub struct SealedDataset {
     pub problems: Vec<String>,
 }
 
+/// Where a snapshot's content came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The appliance's data, dataset by dataset.
+    #[default]
+    Datasets,
+    /// A finished snapshot of the appliance's own Backup Service (contract §11.2).
+    BackupService,
+    /// A snapshot directory of backup-utils.
+    Import,
+}
+
+impl Source {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+    fn is_datasets(&self) -> bool {
+        *self == Self::Datasets
+    }
+}
+
+/// The machines behind the appliance at the time of a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topology {
+    /// The part of the machine that was backed up: `primary`, `replica` or `cluster`.
+    pub role: String,
+    /// All machines.
+    pub nodes: Vec<SealedNode>,
+}
+
+/// One machine in a manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedNode {
+    /// Host name.
+    pub name: String,
+    /// UUID; empty when unknown.
+    pub uuid: String,
+    /// Why nothing was read from it, or no gate was held on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
 /// What was captured, from whom, and what came before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -67,6 +108,12 @@ pub struct Manifest {
     pub previous: Option<String>,
     /// The program that made it.
     pub program: String,
+    /// Where the content came from.
+    #[serde(default, skip_serializing_if = "Source::is_datasets")]
+    pub source: Source,
+    /// The machines behind the appliance, if it is not a single one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topology: Option<Topology>,
 }
 
 /// The form of the manifest that this release writes.
@@ -225,6 +272,8 @@ mod tests {
             datasets: BTreeMap::new(),
             previous: None,
             program: "ghevault".into(),
+            source: Source::Datasets,
+            topology: None,
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bench::Bench;
 use ghevault_core::{
-    appliance::{gate::GateError, transport::TransportKind},
+    appliance::{fleet::Relay, gate::GateError, transport::TransportKind},
     backup::{self, BackupError, BackupInputs, BackupReport, BackupSettings},
     progress::Silent,
     seal::Outcome,
@@ -226,6 +226,7 @@ fn a_full_vault_disk_ends_the_run_and_opens_the_gate() {
     let channel = day.bench.channel(&day.appliance, day.port, TransportKind::Russh);
     let end = backup::run(&BackupInputs {
         channel: &*channel,
+        nodes: &Relay::through(&*channel),
         vault: &vault,
         settings: &Bench::settings(),
         state: &day.bench.state,

@@ -2,7 +2,9 @@
 
 pub mod channel;
 pub mod facts;
+pub mod fleet;
 pub mod gate;
+pub mod git_config;
 pub mod hostkeys;
 pub mod lease;
 pub mod listing;

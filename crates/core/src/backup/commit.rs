@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     appliance::facts::Facts,
-    seal::{FORMAT, Manifest, Outcome, SealedDataset},
+    seal::{FORMAT, Manifest, Outcome, SealedDataset, Source},
     vault::{
         BlobWriter, Collector, DraftSummary, Problem, SnapshotDraft, SnapshotId, TreeId, WriteLease, tree_hex,
     },
@@ -60,6 +60,8 @@ impl Joined<'_> {
             datasets: self.rows.iter().map(|row| (row.name.clone(), sealed_row(row))).collect(),
             previous,
             program: concat!("ghevault ", env!("CARGO_PKG_VERSION")).into(),
+            source: Source::Datasets,
+            topology: None,
         };
         let description = self.inputs.state.seal_key()?.seal(&manifest)?;
         let sum = |field: fn(&DatasetReport) -> u64| self.rows.iter().map(field).sum::<u64>();

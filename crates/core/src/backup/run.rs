@@ -19,7 +19,7 @@ use super::{
     settings::{BackupSettings, DATASETS},
 };
 use crate::{
-    appliance::{channel::Channel, facts, gate::GateError},
+    appliance::{channel::Channel, facts, fleet::Nodes, gate::GateError},
     progress::{Event, Progress},
     seal::{self, Outcome, Seal, SealError},
     state::{StateError, StateFolder},
@@ -33,6 +33,8 @@ const LEASE: Duration = Duration::from_mins(2);
 pub struct BackupInputs<'a> {
     /// The appliance.
     pub channel: &'a dyn Channel,
+    /// The way to the other machines of its fleet.
+    pub nodes: &'a dyn Nodes,
     /// Where to.
     pub vault: &'a Vault,
     /// How.

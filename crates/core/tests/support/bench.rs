@@ -11,6 +11,7 @@ use std::{
 use ghevault_core::{
     appliance::{
         channel::Channel,
+        fleet::Relay,
         hostkeys::PinStore,
         target::Target,
         transport::{self, TransportKind, TransportSettings},
@@ -75,6 +76,7 @@ impl Bench {
     ) -> Result<BackupReport, BackupError> {
         backup::run(&BackupInputs {
             channel,
+            nodes: &Relay::through(channel),
             vault: &self.vault,
             settings,
             state: &self.state,

@@ -10,6 +10,7 @@ use crate::{
 };
 use clap::Args;
 use ghevault_core::{
+    appliance::fleet::Relay,
     backup::{self, BackupInputs, BackupReport, BackupSettings, DATASETS},
     seal::Outcome,
     state::StateFolder,
@@ -66,6 +67,7 @@ pub fn run(arguments: &BackupArgs, invocation: &Invocation) -> CommandResult {
     let progress = invocation.screen.progress();
     let inputs = BackupInputs {
         channel: &*channel,
+        nodes: &Relay::through(&*channel),
         vault: &opened,
         settings: &settings,
         state: &state,

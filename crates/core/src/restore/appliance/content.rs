@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::{
     appliance::{
         facts::Version,
+        git_config::GitConfig,
         secret_table::{SECRETS, SecretRow},
     },
     restore::{
@@ -190,25 +191,7 @@ pub fn flag(settings: &str, key: &str) -> bool {
             .or_else(|| json.get(key))
             .is_some_and(|v| v == &serde_json::Value::Bool(true) || v == "true");
     }
-    let mut section = String::new();
-    let mut value = false;
-    for line in settings.lines().map(str::trim) {
-        if let Some(header) = line.strip_prefix('[').and_then(|l| l.split(']').next()) {
-            let (name, sub) = header.split_once(char::is_whitespace).unwrap_or((header, ""));
-            let sub = sub.trim().trim_matches('"');
-            section =
-                if sub.is_empty() { name.to_lowercase() } else { format!("{}.{sub}", name.to_lowercase()) };
-        } else if !line.starts_with(['#', ';']) {
-            let (name, text) = line.split_once('=').unwrap_or((line, "true"));
-            if format!("{section}.{}", name.trim().to_lowercase()) == key {
-                value = matches!(
-                    text.trim().trim_matches('"').to_lowercase().as_str(),
-                    "true" | "yes" | "on" | "1"
-                );
-            }
-        }
-    }
-    value
+    GitConfig::parse(settings).truth(key)
 }
 
 #[cfg(test)]

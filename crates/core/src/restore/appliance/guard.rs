@@ -228,11 +228,9 @@ fn actions(target: &Facts, content: &SnapshotContent, options: &ApplianceOptions
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::{Refusal, check};
     use crate::{
-        appliance::facts::{Facts, Role, Version},
+        appliance::facts::{self, Facts, Role, Version},
         restore::appliance::{
             content::{Dump, DumpKind, SnapshotContent},
             options::{ApplianceOptions, Trust},
@@ -240,22 +238,8 @@ mod tests {
     };
 
     fn target() -> Facts {
-        Facts {
-            version: Version::new(3, 11, 2),
-            version_text: "3.11.2".into(),
-            role: Role::Standalone,
-            uuid: "target".into(),
-            configured: true,
-            maintenance: true,
-            clock_s: 0,
-            flags: Vec::new(),
-            present: HashMap::new(),
-            free_bytes: None,
-            passwd: String::new(),
-            group: String::new(),
-            backup_service_running: false,
-            folders: Vec::new(),
-        }
+        let facts = facts::read_for_tests("uuid=target\nconfigured=1\nmaintenance=1\n");
+        Facts { version: Version::new(3, 11, 2), version_text: "3.11.2".into(), ..facts }
     }
 
     fn content() -> SnapshotContent {

@@ -206,7 +206,7 @@ mod tests {
 
     use super::{Importer, Step, plan};
     use crate::{
-        appliance::facts::{Facts, Role, Version},
+        appliance::facts::{self, Facts},
         restore::appliance::{
             content::{Dump, DumpKind, SnapshotContent},
             options::{ApplianceOptions, Dataset},
@@ -214,22 +214,8 @@ mod tests {
     };
 
     fn target(configured: bool) -> Facts {
-        Facts {
-            version: Version::new(3, 11, 0),
-            version_text: "3.11.0".into(),
-            role: Role::Standalone,
-            uuid: "t".into(),
-            configured,
-            maintenance: configured,
-            clock_s: 0,
-            flags: Vec::new(),
-            present: std::collections::HashMap::new(),
-            free_bytes: None,
-            passwd: String::new(),
-            group: String::new(),
-            backup_service_running: false,
-            folders: Vec::new(),
-        }
+        let state = if configured { "configured=1\nmaintenance=1\n" } else { "" };
+        facts::read_for_tests(&format!("uuid=t\n{state}"))
     }
 
     fn content() -> SnapshotContent {
