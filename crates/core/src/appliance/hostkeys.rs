@@ -1,5 +1,6 @@
 //! The public keys by which appliances are known, and the store in which they are pinned.
 
+mod leaked;
 mod pins;
 
 use std::fmt;
@@ -9,6 +10,7 @@ use russh::keys::{
     ssh_key::{Algorithm, EcdsaCurve},
 };
 
+pub use leaked::LeakedKeys;
 pub use pins::{KNOWN_HOSTS, PinError, PinStore};
 
 /// The public key by which an appliance is known.
@@ -34,6 +36,16 @@ impl HostKey {
     #[must_use]
     pub fn fingerprint(&self) -> String {
         self.0.fingerprint(HashAlg::Sha256).to_string()
+    }
+
+    /// Sixteen pairs of hexadecimal digits with colons: the older form, in which leaked keys are listed (contract §9).
+    ///
+    /// # Errors
+    /// The key has a form that cannot be written.
+    pub fn md5_fingerprint(&self) -> Result<String, String> {
+        let bytes = self.0.to_bytes().map_err(|error| error.to_string())?;
+        let pairs: Vec<String> = md5::compute(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(pairs.join(":"))
     }
 
     /// Type name, e.g. `ssh-ed25519`.
@@ -107,6 +119,10 @@ mod tests {
     fn fingerprints_are_those_of_openssh() {
         // ssh-keygen -lf says the same.
         assert_eq!(key(A).fingerprint(), "SHA256:wX9j+SP2h7N0y1ZKQdM3E2rXGeJIBFZbmJjfvWeAgd0");
+        assert_eq!(
+            key(A).md5_fingerprint().as_deref(),
+            Ok("5f:62:94:ff:69:d8:3b:77:30:44:9e:34:cc:de:bc:bf")
+        );
         assert_eq!(key(A).to_string(), format!("ssh-ed25519 {}", key(A).fingerprint()));
     }
 }

@@ -6,6 +6,7 @@ pub mod dataset;
 pub mod files;
 mod gated;
 mod guard;
+pub mod host_keys;
 mod join;
 pub mod pages;
 pub mod report;

@@ -14,6 +14,7 @@ use ghevault_core::{
         channel::Channel,
         facts::{self, Facts},
         gate,
+        hostkeys::LeakedKeys,
     },
     seal::Outcome,
     state::StateFolder,
@@ -48,6 +49,10 @@ pub fn run(_: &DoctorArgs, invocation: &Invocation) -> CommandResult {
                 "connection",
                 format!("host key {}", channel.host_key().unwrap_or_default()),
             ));
+            match pinned_keys(invocation) {
+                Ok(check) => found.push(check),
+                Err(error) => found.push(failed("host keys", error)),
+            }
             match appliance(&*channel) {
                 Ok((told, checks)) => {
                     found.extend(checks);
@@ -80,6 +85,13 @@ pub fn run(_: &DoctorArgs, invocation: &Invocation) -> CommandResult {
 /// A channel to the appliance.
 fn connected(invocation: &Invocation) -> CommandResult<Arc<dyn Channel>> {
     connect::channel(invocation, connect::configured_target(&invocation.settings)?)
+}
+
+/// Whether the pinned keys are the appliance's alone (contract §9).
+fn pinned_keys(invocation: &Invocation) -> CommandResult<Check> {
+    let target = connect::configured_target(&invocation.settings)?;
+    let pins = connect::pins(&invocation.settings).pins(&target)?;
+    Ok(checks::of_host_keys(&pins, LeakedKeys::known()))
 }
 
 /// What the appliance says, and what is to be said about that.

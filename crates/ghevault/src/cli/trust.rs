@@ -3,7 +3,11 @@
 use super::{Invocation, connect};
 use crate::error::{CommandError, CommandResult};
 use clap::Args;
-use ghevault_core::appliance::{hostkeys::HostKey, russh, target::Target};
+use ghevault_core::appliance::{
+    hostkeys::{HostKey, LeakedKeys},
+    russh,
+    target::Target,
+};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::{
@@ -73,6 +77,9 @@ pub fn run(arguments: &TrustArgs, invocation: &Invocation) -> CommandResult {
     // Keys that are pinned and still shown stay; those that the appliance no longer shows go.
     let keep: Vec<HostKey> =
         shown.iter().filter(|key| accepted.contains(key) || known(key)).cloned().collect();
+    if let Some(warning) = LeakedKeys::known().warning(&keep, &target.to_string()) {
+        tracing::warn!("{warning}");
+    }
     if keep != pinned {
         store.replace(&target, &keep)?;
     }

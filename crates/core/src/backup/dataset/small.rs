@@ -1,9 +1,15 @@
 //! Settings, licence, certificates, keys and identity: small outputs of single commands (contract §2.2, §2.4).
 
 use crate::{
-    appliance::quote::quote,
-    backup::context::{CaptureError, Captured, Context},
+    appliance::{hostkeys::LeakedKeys, quote::quote},
+    backup::{
+        context::{CaptureError, Captured, Context},
+        host_keys,
+    },
 };
+
+/// The appliance's SSH host keys in a snapshot.
+const HOST_KEYS: &str = "ssh-host-keys.tar";
 
 /// A file in the snapshot and the command that prints it.
 struct Item {
@@ -81,7 +87,7 @@ pub fn ssh_host_keys(ctx: &Context<'_>) -> Result<Captured, CaptureError> {
     capture(
         ctx,
         &[Item {
-            file: "ssh-host-keys.tar",
+            file: HOST_KEYS,
             may_be_empty: false,
             label: "export SSH host keys",
             script: "ghe-export-ssh-host-keys".into(),
@@ -107,6 +113,9 @@ fn capture(ctx: &Context<'_>, items: &[Item]) -> Result<Captured, CaptureError> 
                 continue;
             }
         };
+        if item.file == HOST_KEYS {
+            captured.warnings.extend(host_keys::warning(&bytes, LeakedKeys::known()));
+        }
         // A tar whose members carry the time of the export differs each time; what counts is what is in it.
         let node = match ctx.parent_node(item.file.as_bytes())? {
             Some(before) if is_tar(item.file) && same_tar(ctx, &before, &bytes)? => before,

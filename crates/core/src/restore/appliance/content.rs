@@ -6,8 +6,10 @@ use crate::{
     appliance::{
         facts::Version,
         git_config::GitConfig,
+        hostkeys::LeakedKeys,
         secret_table::{SECRETS, SecretRow},
     },
+    backup::host_keys,
     restore::{
         entry::Entry,
         view::{SnapshotView, ViewError},
@@ -87,6 +89,8 @@ pub struct SnapshotContent {
     pub secrets: Vec<&'static SecretRow>,
     /// Indices of the audit log.
     pub audit: Vec<AuditIndex>,
+    /// A warning about host keys in the snapshot that are publicly known (contract §9).
+    pub leaked_host_keys: Option<String>,
     /// Files and bytes below the directories of the root.
     #[serde(skip)]
     pub amounts: std::collections::BTreeMap<String, Amount>,
@@ -135,6 +139,9 @@ impl SnapshotContent {
         content.dump = dump(&content, text("mysql-binary-backup-sentinel")?);
         content.secrets = SECRETS.iter().filter(|secret| content.has(secret.file)).collect();
         content.audit = audit(view, &root)?;
+        content.leaked_host_keys = view
+            .read(b"ssh-host-keys.tar", SMALL)?
+            .and_then(|tar| host_keys::warning(&tar, LeakedKeys::known()));
         Ok(content)
     }
 }

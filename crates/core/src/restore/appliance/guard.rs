@@ -149,6 +149,9 @@ pub fn check(
             options.host
         ));
     }
+    if let Some(leaked) = content.leaked_host_keys.as_ref().filter(|_| options.wants(Dataset::SshHostKeys)) {
+        remarks.push(format!("{leaked}; the restore brings these keys back, so do it right after"));
+    }
     if content.has("github-secrets.tar") {
         remarks.push("`github-secrets.tar` is not restored: nothing public says how".into());
     }
@@ -317,6 +320,15 @@ mod tests {
         assert!(matches!(check(&target(), &content(), &trust, &options()), Err(Refusal::NotSealed(_))));
         let options = ApplianceOptions { accept_incomplete: true, ..options() };
         assert!(check(&target(), &content(), &trust, &options).is_ok_and(|remarks| remarks.len() == 1));
+    }
+
+    #[test]
+    fn leaked_host_keys_are_told_before_they_come_back() {
+        let leaked = SnapshotContent { leaked_host_keys: Some("leaked".into()), ..content() };
+        assert!(decide(&target(), &leaked).is_ok_and(|remarks| remarks[0].contains("right after")));
+        let without = [crate::restore::appliance::Dataset::Redis].into_iter().collect();
+        let options = ApplianceOptions { only: without, ..options() };
+        assert!(check(&target(), &leaked, &Trust::Sealed, &options).is_ok_and(|remarks| remarks.is_empty()));
     }
 
     #[test]

@@ -4,7 +4,10 @@ use crate::output::{
     human,
     table::{self, Align},
 };
-use ghevault_core::appliance::facts::{COMMANDS, Facts, OLDEST, Role, Version};
+use ghevault_core::appliance::{
+    facts::{COMMANDS, Facts, OLDEST, Role, Version},
+    hostkeys::{HostKey, LeakedKeys},
+};
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -55,6 +58,17 @@ impl Check {
     /// A backup would not succeed.
     pub fn fail(name: &'static str, text: String, hint: String) -> Self {
         Self { name, status: Status::Fail, text, hint }
+    }
+}
+
+/// Whether pinned host keys are among those that everybody may have (contract §9).
+#[must_use]
+pub fn of_host_keys(pins: &[HostKey], list: &LeakedKeys) -> Check {
+    match list.warning(pins, "the pinned host keys") {
+        None => Check::ok("host keys", format!("{} pinned, none of them publicly known", pins.len())),
+        Some(text) => {
+            Check::warn("host keys", text, "Whoever holds such a key can answer in the appliance's place.")
+        }
     }
 }
 
@@ -208,8 +222,20 @@ pub fn text(found: &[Check]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Status, release, role};
-    use ghevault_core::appliance::facts::{Role, Version};
+    use super::{Status, of_host_keys, release, role};
+    use ghevault_core::appliance::{
+        facts::{Role, Version},
+        hostkeys::{HostKey, LeakedKeys},
+    };
+
+    #[test]
+    fn a_pinned_key_that_everybody_has_is_a_warning() {
+        let text = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK2pr+Bfus1hvPof4Wb/plZCzSbqadHH0u+/f4ODtKnE";
+        let pins = [HostKey::parse(text).expect("a key")];
+        let listed = LeakedKeys::parse("5f:62:94:ff:69:d8:3b:77:30:44:9e:34:cc:de:bc:bf");
+        assert_eq!(of_host_keys(&pins, &listed).status, Status::Warn);
+        assert_eq!(of_host_keys(&pins, LeakedKeys::known()).status, Status::Ok);
+    }
 
     #[test]
     fn releases_outside_the_supported_range_are_told() {
