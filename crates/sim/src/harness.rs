@@ -1,5 +1,9 @@
 //! For tests: builds, serves, disturbs and inspects appliances from Rust.
 
+mod fleet;
+
+pub use fleet::{DoorKind, Fleet};
+
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
@@ -119,7 +123,15 @@ impl Appliance {
     /// # Errors
     /// As [`Embedded::start`].
     pub fn open_embedded(&mut self) -> Result<SocketAddr, SimError> {
-        let door = Embedded::start(&self.place, &self.program, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        self.open_embedded_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
+
+    /// The same at a chosen address (port 0 chooses one).
+    ///
+    /// # Errors
+    /// As [`Embedded::start`].
+    pub fn open_embedded_at(&mut self, listen: SocketAddr) -> Result<SocketAddr, SimError> {
+        let door = Embedded::start(&self.place, &self.program, listen)?;
         let address = door.address();
         self.embedded = Some(door);
         Ok(address)
@@ -138,11 +150,18 @@ impl Appliance {
     /// # Errors
     /// As [`Sshd::start`].
     pub fn open_sshd_on(&mut self, port: u16, live: Option<f64>) -> Result<SocketAddr, SimError> {
-        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        self.open_sshd_at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), live)
+    }
+
+    /// The same at a chosen address.
+    ///
+    /// # Errors
+    /// As [`Sshd::start`].
+    pub fn open_sshd_at(&mut self, listen: SocketAddr, live: Option<f64>) -> Result<SocketAddr, SimError> {
         let door = Sshd::start(&self.place, &self.program, listen, live)?;
         let Reachable { port, .. } = *door.reachable();
         self.sshd = Some(door);
-        Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        Ok(SocketAddr::from((listen.ip(), port)))
     }
 
     /// Closes both doors; connections end, processes end.
@@ -164,8 +183,16 @@ impl Appliance {
     /// # Errors
     /// The file cannot be written.
     pub fn known_hosts(&self, port: u16) -> Result<PathBuf, SimError> {
-        let path = self.place.key(&format!("known_hosts.{port}"));
-        fs::write(&path, keys::known_hosts_line(&self.place, port)?).on("write", &path)?;
+        self.known_hosts_at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    }
+
+    /// The same for another address.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn known_hosts_at(&self, address: SocketAddr) -> Result<PathBuf, SimError> {
+        let path = self.place.key(&format!("known_hosts.{}", address.port()));
+        fs::write(&path, keys::known_hosts_line(&self.place, address)?).on("write", &path)?;
         Ok(path)
     }
 
@@ -285,14 +312,22 @@ impl Appliance {
     /// # Errors
     /// The `known_hosts` file cannot be written.
     pub fn ssh(&self, port: u16) -> Result<Command, SimError> {
+        self.ssh_at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    }
+
+    /// The same for another address.
+    ///
+    /// # Errors
+    /// The `known_hosts` file cannot be written.
+    pub fn ssh_at(&self, address: SocketAddr) -> Result<Command, SimError> {
         let mut command = Command::new("ssh");
         command
             .args(["-F", "/dev/null", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-l", "admin"])
             .arg("-i")
             .arg(self.client_key())
             .arg("-o")
-            .arg(option("UserKnownHostsFile", &self.known_hosts(port)?))
-            .args(["-p", &port.to_string(), "127.0.0.1"]);
+            .arg(option("UserKnownHostsFile", &self.known_hosts_at(address)?))
+            .args(["-p", &address.port().to_string(), &address.ip().to_string()]);
         Ok(command)
     }
 }

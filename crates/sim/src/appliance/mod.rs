@@ -3,7 +3,9 @@
 pub mod commands;
 pub mod faults;
 pub mod log;
+pub mod membership;
 pub mod place;
+pub mod roster;
 pub mod state;
 
 pub use place::Place;

@@ -69,6 +69,11 @@ pub struct Knobs {
     pub redis_stuck: bool,
     /// The answer of `ghe-negotiate-version` to any client, if not acceptance: exit code and text.
     pub negotiate: Option<(u8, String)>,
+    /// What `ghe-repl-status` says of a channel instead of being in sync, e.g. `mysql` →
+    /// `WARNING: mysql replication delay is 29s`.
+    pub replication: BTreeMap<String, String>,
+    /// Whether the doors refuse to forward connections to other machines.
+    pub no_forwarding: bool,
 }
 
 impl Default for Knobs {
@@ -80,6 +85,8 @@ impl Default for Knobs {
             redis_errors: 0,
             redis_stuck: false,
             negotiate: None,
+            replication: BTreeMap::new(),
+            no_forwarding: false,
         }
     }
 }
@@ -118,6 +125,8 @@ pub struct State {
     pub applied: u32,
     /// Log sequence number of `MySQL`, for binary exports.
     pub mysql_lsn: u64,
+    /// Whether this replica follows its primary.
+    pub replicating: bool,
     /// Scenario settings.
     pub knobs: Knobs,
 }

@@ -2,6 +2,7 @@
 
 pub mod databases;
 pub mod extremes;
+pub mod fleet;
 pub mod gists;
 pub mod git;
 pub mod history;

@@ -96,6 +96,9 @@ pub(super) enum Verb {
         /// The appliance's folder.
         dir: PathBuf,
     },
+    /// Installations of several machines: a high-availability pair, clusters.
+    #[command(subcommand)]
+    Fleet(FleetVerb),
     /// Inside of the sshd door.
     #[command(hide = true)]
     Namespace {
@@ -124,4 +127,70 @@ pub struct Door {
     /// Also end when stdin closes.
     #[arg(long)]
     pub until_stdin_closes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum FleetVerb {
+    /// Make a fleet in an empty folder, one appliance's folder for each machine; prints one JSON line.
+    Create {
+        /// The folder.
+        dir: PathBuf,
+        /// ha, cluster3 or cluster5.
+        #[arg(long)]
+        kind: String,
+        /// What its content is drawn from.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How much of everything: s, demo, m.
+        #[arg(long, default_value = "demo")]
+        scale: String,
+        /// Version of GHES.
+        #[arg(long, default_value = "3.11.0")]
+        version: String,
+        /// Without content: the target of a restore.
+        #[arg(long)]
+        empty: bool,
+        /// Do not start database servers for the dumps, even where they are installed.
+        #[arg(long)]
+        stored_databases: bool,
+    },
+    /// Serve all machines; first line of stdout is JSON, ends by SIGTERM or SIGINT.
+    Serve {
+        /// The fleet's folder.
+        dir: PathBuf,
+        /// embedded or sshd (needs root).
+        #[arg(long, default_value = "embedded")]
+        door: String,
+        /// The port that all machines share; 0 chooses one.
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+        /// A file of public keys that may log in as admin, besides the fleet's own client key.
+        #[arg(long, value_name = "FILE")]
+        authorized_key: Option<PathBuf>,
+        /// Let the first machine live while it is served: changes a second (5 if none are given).
+        #[arg(long, value_name = "RATE", num_args = 0..=1, default_missing_value = "5")]
+        live: Option<f64>,
+        /// Also end when stdin closes.
+        #[arg(long)]
+        until_stdin_closes: bool,
+    },
+    /// Make a machine of a served fleet unreachable.
+    StopNode {
+        /// The fleet's folder.
+        dir: PathBuf,
+        /// The machine's name.
+        node: String,
+    },
+    /// Make it reachable again.
+    StartNode {
+        /// The fleet's folder.
+        dir: PathBuf,
+        /// The machine's name.
+        node: String,
+    },
+    /// Bring the replica of a pair to what its primary holds now.
+    Replicate {
+        /// The fleet's folder.
+        dir: PathBuf,
+    },
 }

@@ -1,6 +1,7 @@
 //! The simulator's command line.
 
 mod args;
+mod fleet;
 
 use std::{
     io::{self, Write},
@@ -53,10 +54,7 @@ fn act(verb: Verb) -> Result<ExitCode, SimError> {
             big_pack_bytes,
             stored_databases,
         } => {
-            let scale = Scale::ALL
-                .into_iter()
-                .find(|known| known.name == scale)
-                .ok_or_else(|| SimError::Refused(format!("there is no scale `{scale}`")))?;
+            let scale = scale_named(&scale)?;
             let references = references.unwrap_or(scale.references);
             let scale = Scale { references, copies, big_pack_bytes, ..scale };
             let databases = if stored_databases { Databases::Stored } else { Databases::Auto };
@@ -109,6 +107,7 @@ fn act(verb: Verb) -> Result<ExitCode, SimError> {
             }
             return Ok(ExitCode::from(u8::from(!comparison.equal)));
         }
+        Verb::Fleet(verb) => fleet::act(verb)?,
         Verb::Configure { dir } => config_apply::apply(&Place::new(dir))?,
         Verb::Namespace { dir, listen, live } => namespace::run(&Place::new(dir), listen, live)?,
     }
@@ -136,6 +135,11 @@ fn opened(dir: &std::path::Path, authorized_key: Option<PathBuf>) -> Result<Plac
         keys::allow(&place, &file)?;
     }
     Ok(place)
+}
+
+fn scale_named(name: &str) -> Result<Scale, SimError> {
+    let unknown = || SimError::Refused(format!("there is no scale `{name}`"));
+    Scale::ALL.into_iter().find(|known| known.name == name).ok_or_else(unknown)
 }
 
 fn created(place: &Place, state: &State) -> Result<serde_json::Value, SimError> {

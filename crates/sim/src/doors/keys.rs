@@ -129,14 +129,15 @@ pub fn fingerprint(place: &Place) -> Result<String, SimError> {
     Ok(host_key(place)?.public_key().fingerprint(HashAlg::Sha256).to_string())
 }
 
-/// The line of a `known_hosts` file for this appliance at a port of 127.0.0.1.
+/// The line of a `known_hosts` file for this appliance at an address.
 ///
 /// # Errors
 /// The key cannot be read.
-pub fn known_hosts_line(place: &Place, port: u16) -> Result<String, SimError> {
+pub fn known_hosts_line(place: &Place, address: std::net::SocketAddr) -> Result<String, SimError> {
     let mut public = host_key(place)?.public_key().clone();
     public.set_comment("");
-    Ok(format!("[127.0.0.1]:{port} {}\n", public.to_openssh().map_err(ssh)?.trim()))
+    let (ip, port) = (address.ip(), address.port());
+    Ok(format!("[{ip}]:{port} {}\n", public.to_openssh().map_err(ssh)?.trim()))
 }
 
 /// Tells a running `sshd` that its host keys have changed (called inside its namespace); the embedded door looks by

@@ -1,54 +1,82 @@
 //! Path rewriting of the embedded door: without a mount namespace, the appliance's absolute paths are replaced by
 //! the places on this machine in the text of commands and of scripts, and nowhere else.
 
-use std::os::unix::ffi::OsStrExt;
+use std::{os::unix::ffi::OsStrExt, path::PathBuf};
 
-use crate::appliance::Place;
+use crate::appliance::{Place, membership::Membership};
 
 /// Absolute paths of the appliance.
 const ROOTS: [&str; 5] =
     ["/usr/local/share/enterprise", "/usr/local/bin/ghe-", "/etc/github", "/tmp/lsndir", "/data"];
 
+/// A path, and what replaces it.
+type Pair = (Vec<u8>, Vec<u8>);
+
 /// The rewriting for one appliance.
 #[derive(Clone, Debug)]
 pub struct Rewrite {
-    pairs: Vec<(&'static [u8], Vec<u8>)>,
+    pairs: Vec<Pair>,
+    /// Places of other machines of the fleet: what their doors made of the appliance's paths, in text that came through
+    /// them.
+    foreign: Vec<Pair>,
 }
 
 impl Rewrite {
     /// The rewriting for the appliance at `place`.
     #[must_use]
     pub fn new(place: &Place) -> Self {
-        let target = |root: &str| match root {
-            "/usr/local/share/enterprise" => place.run("enterprise"),
-            "/usr/local/bin/ghe-" => place.run("shims/ghe-"),
-            "/tmp/lsndir" => place.root().join("tmp/lsndir"),
-            _ => place.disk(root),
+        let bytes = |root: &str, place: &Place| target(root, place).as_os_str().as_bytes().to_vec();
+        let pairs = ROOTS.iter().map(|root| (root.as_bytes().to_vec(), bytes(root, place))).collect();
+        let siblings = match Membership::load(place) {
+            Ok(Some(membership)) => membership.siblings(place.root()),
+            _ => Vec::new(),
         };
-        let pair = |root: &&'static str| (root.as_bytes(), target(root).as_os_str().as_bytes().to_vec());
-        Self { pairs: ROOTS.iter().map(pair).collect() }
+        let foreign = siblings
+            .into_iter()
+            .map(Place::new)
+            .flat_map(|sibling| ROOTS.map(|root| (bytes(root, &sibling), root.as_bytes().to_vec())));
+        Self { pairs, foreign: foreign.collect() }
+    }
+
+    /// `text` as the client wrote it: paths that another machine's door has rewritten become the appliance's again.
+    #[must_use]
+    pub fn original(&self, text: &[u8]) -> Vec<u8> {
+        if self.foreign.is_empty() { text.to_vec() } else { replace(&self.foreign, text) }
     }
 
     /// `text` with every absolute path of the appliance replaced.
     #[must_use]
     pub fn apply(&self, text: &[u8]) -> Vec<u8> {
-        let mut result = Vec::with_capacity(text.len() + 256);
-        let mut at = 0;
-        while at < text.len() {
-            let rest = &text[at..];
-            let begins = rest[0] == b'/' && (at == 0 || !continues_a_path(text[at - 1]));
-            let root =
-                begins.then(|| self.pairs.iter().find(|(root, _)| starts_with_path(rest, root))).flatten();
-            if let Some((root, target)) = root {
-                result.extend_from_slice(target);
-                at += root.len();
-            } else {
-                result.push(rest[0]);
-                at += 1;
-            }
-        }
-        result
+        replace(&self.pairs, &self.original(text))
     }
+}
+
+/// Where a root of the appliance is on this machine.
+fn target(root: &str, place: &Place) -> PathBuf {
+    match root {
+        "/usr/local/share/enterprise" => place.run("enterprise"),
+        "/usr/local/bin/ghe-" => place.run("shims/ghe-"),
+        "/tmp/lsndir" => place.root().join("tmp/lsndir"),
+        _ => place.disk(root),
+    }
+}
+
+fn replace(pairs: &[Pair], text: &[u8]) -> Vec<u8> {
+    let mut result = Vec::with_capacity(text.len() + 256);
+    let mut at = 0;
+    while at < text.len() {
+        let rest = &text[at..];
+        let begins = rest[0] == b'/' && (at == 0 || !continues_a_path(text[at - 1]));
+        let pair = begins.then(|| pairs.iter().find(|(root, _)| starts_with_path(rest, root))).flatten();
+        if let Some((root, target)) = pair {
+            result.extend_from_slice(target);
+            at += root.len();
+        } else {
+            result.push(rest[0]);
+            at += 1;
+        }
+    }
+    result
 }
 
 fn continues_a_path(byte: u8) -> bool {
@@ -111,6 +139,25 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(String::from_utf8(rewrite.apply(text.as_bytes())).unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn paths_that_another_machine_has_rewritten_are_led_to_this_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::new(folder.path().join("a"));
+        std::fs::create_dir(place.root()).unwrap();
+        let peer = |name: &str| crate::appliance::membership::Peer {
+            name: name.to_owned(),
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+        };
+        Membership { own: "a".to_owned(), port: 1, peers: vec![peer("a"), peer("b")] }.save(&place).unwrap();
+        let rewrite = Rewrite::new(&place);
+        let there = Place::new(folder.path().join("b")).disk("/data/user/x").display().to_string();
+        let text = format!("touch '{there}' /data/y");
+        assert_eq!(rewrite.original(text.as_bytes()), b"touch '/data/user/x' /data/y");
+        let here = String::from_utf8(rewrite.apply(text.as_bytes())).unwrap();
+        let (x, y) = (place.disk("/data/user/x"), place.disk("/data/y"));
+        assert_eq!(here, format!("touch '{}' {}", x.display(), y.display()));
     }
 
     #[test]

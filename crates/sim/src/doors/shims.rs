@@ -37,7 +37,8 @@ pub fn link_all<'a>(
 #[must_use]
 pub fn embedded_names() -> Vec<&'static str> {
     let lacking = commands::FALLBACKS.iter().copied().filter(|name| on_path(name).is_none());
-    commands::APPLIANCE.iter().copied().chain(commands::EMBEDDED.iter().copied()).chain(lacking).collect()
+    let always = [commands::APPLIANCE, commands::BETWEEN, commands::EMBEDDED];
+    always.concat().into_iter().chain(lacking).collect()
 }
 
 /// Where a program is on this process's `PATH`.

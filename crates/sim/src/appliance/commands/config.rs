@@ -9,7 +9,8 @@ use crate::{
 };
 
 /// The file that keeps a key.
-pub(super) fn file_of(place: &Place, key: &str) -> PathBuf {
+#[must_use]
+pub fn file_of(place: &Place, key: &str) -> PathBuf {
     let name = match key.split('.').next() {
         Some("secrets") => "secrets.conf",
         Some("cluster") => "cluster.conf",
@@ -44,6 +45,10 @@ pub(super) fn run(call: &Call) -> Ended {
     }
     match words[..] {
         [key] if flags.contains(&"--true") => Ok(u8::from(!is_true(&call.place, key)?)),
+        [section] if flags.contains(&"--remove-section") => {
+            let output = git(&file_of(&call.place, section), &["--remove-section", section])?;
+            Ok(u8::from(!output.status.success()))
+        }
         [key] if flags.contains(&"--unset") => {
             let output = git(&file_of(&call.place, key), &["--unset", key])?;
             Ok(u8::from(!output.status.success()))

@@ -53,7 +53,12 @@ pub(super) fn import(call: &Call) -> Ended {
         let target = folder.join(entry.file_name());
         fs::copy(entry.path(), &target).on("write", &target)?;
     }
-    keys::changed(&call.place)?;
+    taken_over(call)?;
     call.say(" --> The SSH host keys on this appliance have been replaced to match the backup.")?;
     Ok(0)
+}
+
+/// Lets the doors show the host keys that are on disk now.
+pub(super) fn taken_over(call: &Call) -> Result<(), SimError> {
+    keys::changed(&call.place)
 }

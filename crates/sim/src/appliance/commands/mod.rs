@@ -7,7 +7,7 @@ pub mod ca_certificates;
 mod call;
 mod chown;
 mod cluster;
-mod config;
+pub mod config;
 pub mod config_apply;
 mod curl;
 pub mod elasticsearch;
@@ -23,12 +23,14 @@ mod pigz;
 mod ps;
 mod recorded;
 pub mod redis;
+mod replication;
 mod restore_routes;
 mod routes;
 mod services;
 mod settings;
 mod spokes;
 mod sponge;
+mod ssh;
 mod sudo;
 mod version;
 
@@ -51,9 +53,12 @@ pub type Ended = Result<u8, SimError>;
 pub const APPLIANCE: &[&str] = &[
     "curl",
     "ghe-cluster-config-apply",
+    "ghe-cluster-config-update",
     "ghe-cluster-each",
     "ghe-cluster-host-check",
+    "ghe-cluster-maintenance",
     "ghe-cluster-nodes",
+    "ghe-cluster-nomad-cleanup",
     "ghe-config",
     "ghe-config-apply",
     "ghe-dpages",
@@ -75,7 +80,12 @@ pub const APPLIANCE: &[&str] = &[
     "ghe-negotiate-version",
     "ghe-nomad-cleanup",
     "ghe-redis-cli",
+    "ghe-repl-promote",
+    "ghe-repl-setup",
+    "ghe-repl-start",
     "ghe-repl-status",
+    "ghe-repl-stop",
+    "ghe-repl-teardown",
     "ghe-service-ensure-elasticsearch",
     "ghe-service-ensure-mysql",
     "ghe-spokes",
@@ -97,6 +107,9 @@ pub const ENTERPRISE: &[&str] = &[
     "ghe-service-wait-mysql",
     "run-audit-log-transitions.sh",
 ];
+
+/// Ways from one machine of a fleet to the others.
+pub const BETWEEN: &[&str] = &["nc", "nc.openbsd", "ssh"];
 
 /// Stand-ins that only the embedded door needs: it has no other users, and sees all of the machine's processes.
 pub const EMBEDDED: &[&str] = &["chgrp", "chown", "ps", "sudo"];
@@ -168,11 +181,8 @@ fn as_root(name: &str, args: &[String]) -> ExitCode {
 fn dispatch(call: &Call) -> Ended {
     match call.name.as_str() {
         "curl" => curl::run(call),
-        "ghe-cluster-config-apply"
-        | "ghe-cluster-each"
-        | "ghe-cluster-host-check"
-        | "ghe-cluster-nodes"
-        | "ghe-repl-status" => Ok(cluster::run(call)),
+        name if name.starts_with("ghe-cluster-") => cluster::run(call),
+        name if name.starts_with("ghe-repl-") => replication::run(call),
         "ghe-config" => config::run(call),
         "ghe-config-apply" => config_apply::run(call),
         "ghe-export-authorized-keys" => authorized_keys::export(call),
@@ -208,6 +218,8 @@ fn dispatch(call: &Call) -> Ended {
         "chgrp" | "chown" => Ok(chown::run(call)),
         "ps" => ps::run(call),
         "sudo" | "nice" | "ionice" => sudo::run(call),
+        "ssh" => ssh::ssh(call),
+        "nc" | "nc.openbsd" => ssh::netcat(call),
         "sponge" => sponge::run(call),
         "pigz" | "unpigz" => pigz::run(call),
         other => Err(SimError::Refused(format!("the simulated appliance has no command `{other}`"))),

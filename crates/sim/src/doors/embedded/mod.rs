@@ -5,6 +5,7 @@
 //! windows, input waits in memory up to a limit so that one slow command does not stall the connection.
 
 mod feed;
+mod forward;
 mod request;
 
 use std::{
@@ -24,7 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::{keys, rewrite::Rewrite, shims};
 use crate::{
-    appliance::{Place, commands, faults::Faults},
+    appliance::{Place, commands, faults::Faults, membership},
     error::{OnFile, SimError},
 };
 
@@ -48,6 +49,7 @@ impl Embedded {
         let home = place.root().join("home");
         std::fs::create_dir_all(&home).on("create", home)?;
         keys::host_key(place)?;
+        membership::prepare_ssh(place, None)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -178,6 +180,26 @@ impl Handler for Guest {
     ) -> Result<(), Self::Error> {
         self.channels.insert(channel.id(), channel);
         reply.accept().await;
+        Ok(())
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        host_to_connect: &str,
+        port_to_connect: u32,
+        _originator_address: &str,
+        _originator_port: u32,
+        reply: server::ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        match forward::connect(&self.door.place, host_to_connect, port_to_connect).await {
+            Ok(stream) => {
+                reply.accept().await;
+                tokio::spawn(forward::join(channel, stream));
+            }
+            Err(reason) => reply.reject(reason).await,
+        }
         Ok(())
     }
 

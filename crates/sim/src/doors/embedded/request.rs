@@ -116,7 +116,7 @@ impl Request {
         if let Some(text) = &self.command {
             command
                 .env("SSH_ORIGINAL_COMMAND", OsString::from_vec(self.door.rewrite.apply(text)))
-                .env(door::REQUEST_VARIABLE, OsString::from_vec(text.clone()));
+                .env(door::REQUEST_VARIABLE, OsString::from_vec(self.door.rewrite.original(text)));
         }
         command
     }

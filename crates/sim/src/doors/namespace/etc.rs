@@ -10,7 +10,7 @@ use std::{
 
 use super::{bind, folder};
 use crate::{
-    appliance::Place,
+    appliance::{Place, membership::Membership},
     build::owners::USERS,
     error::{OnFile, SimError},
 };
@@ -43,7 +43,10 @@ pub(super) fn write(place: &Place, root: &Path) -> Result<(), SimError> {
         passwd += "sshd:x:5099:65534::/run/sshd:/usr/sbin/nologin\n";
     }
     let host = fs::read_to_string("/etc/hostname").unwrap_or_default();
-    let hosts = format!("127.0.0.1 localhost {}\n", host.trim());
+    let mut hosts = format!("127.0.0.1 localhost {}\n", host.trim());
+    for peer in Membership::load(place)?.map(|membership| membership.peers).unwrap_or_default() {
+        let _ = writeln!(hosts, "{} {}", peer.address, peer.name);
+    }
     let sudoers = "Defaults env_keep += \"INC_BACKUP GHEBUVER\"\nDefaults !syslog, !use_pty\n\
                    Defaults secure_path=\"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"\n\
                    root ALL=(ALL:ALL) ALL\nadmin ALL=(ALL:ALL) NOPASSWD: ALL\n";
@@ -51,7 +54,7 @@ pub(super) fn write(place: &Place, root: &Path) -> Result<(), SimError> {
         ("passwd", passwd.as_str(), 0o644),
         ("group", group.as_str(), 0o644),
         ("shadow", shadow.as_str(), 0o600),
-        ("hosts", hosts.as_str(), 0o644),
+        ("hosts", &hosts, 0o644),
         ("sudoers", sudoers, 0o440),
         ("nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n", 0o644),
     ] {

@@ -28,7 +28,7 @@ use rustix::{
 use super::{keys, shims, sshd::Reachable};
 use crate::{
     appliance::{
-        Place, commands,
+        Place, State, commands, membership,
         place::{NAMESPACE_DIR, NAMESPACE_PROGRAM},
     },
     build::owners,
@@ -54,6 +54,7 @@ pub fn run(place: &Place, listen: SocketAddr, live: Option<f64>) -> Result<(), S
     std::env::set_current_dir("/").on("enter", "/")?;
     // From here on, everything is seen as on the appliance.
     let place = Place::new(NAMESPACE_DIR);
+    membership::prepare_ssh(&place, Some(owners::id("admin")))?;
     let sshd = start_sshd(&place, listen)?;
     wait_until_open(&place, sshd)?;
     println!("{}", serde_json::to_string(&reachable).map_err(|error| SimError::Ssh(error.to_string()))?);
@@ -134,14 +135,15 @@ fn show_appliance(place: &Place, root: &Path) -> Result<(), SimError> {
     bind(&place.disk("/data"), &root.join("data"))?;
     bind(&place.root().join("tmp"), &root.join("tmp"))?;
     let bin = root.join("usr/local/bin");
-    cover(&bin, &sim.join("host-bin"), Path::new("/run/sim/host-bin"), commands::APPLIANCE)?;
+    let ours = [commands::APPLIANCE, commands::BETWEEN].concat();
+    cover(&bin, &sim.join("host-bin"), Path::new("/run/sim/host-bin"), &ours)?;
     let lacking: Vec<&str> = commands::FALLBACKS
         .iter()
         .chain(&["ps"])
         .copied()
         .filter(|name| shims::on_path(name).is_none())
         .collect();
-    for name in commands::APPLIANCE.iter().chain(&lacking) {
+    for name in ours.iter().chain(&lacking) {
         symlink(program, bin.join(name)).on("link", bin.join(name))?;
     }
     let share = root.join("usr/local/share");
@@ -179,6 +181,9 @@ fn start_sshd(place: &Place, listen: SocketAddr) -> Result<Pid, SimError> {
          AuthorizedKeysFile /run/sim/authorized_keys\nForceCommand /run/sim/bin/door\nMaxSessions 100\n\
          MaxStartups 200\nPrintMotd no\nPrintLastLog no\nUseDNS no\nLogLevel VERBOSE\nBanner /run/sim/banner\n"
     );
+    if State::load(place)?.knobs.no_forwarding {
+        config += "AllowTcpForwarding no\n";
+    }
     for kind in ["ed25519", "rsa", "ecdsa"] {
         if place.disk(&format!("/data/user/common/ssh_host_{kind}_key")).exists() {
             let _ = writeln!(config, "HostKey /data/user/common/ssh_host_{kind}_key");
