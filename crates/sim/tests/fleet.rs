@@ -65,7 +65,7 @@ fn a_client_reaches_the_replica_through_the_primary_unless_nothing_is_forwarded(
     for door in [DoorKind::Embedded, DoorKind::Sshd] {
         let mut pair = served(Kind::Ha, door);
         let jump = |pair: &Served, way: &str| {
-            let first: Vec<String> = words(pair.fleet.ssh("ghe-primary").unwrap());
+            let first: Vec<String> = words(&pair.fleet.ssh("ghe-primary").unwrap());
             let mut ssh = pair.fleet.ssh("ghe-replica").unwrap();
             // Options come before the host, which is last.
             let mut all = words_of(&ssh);
@@ -95,8 +95,8 @@ fn a_client_reaches_the_replica_through_the_primary_unless_nothing_is_forwarded(
     }
 }
 
-fn words(command: std::process::Command) -> Vec<String> {
-    words_of(&command)
+fn words(command: &std::process::Command) -> Vec<String> {
+    words_of(command)
 }
 
 fn words_of(command: &std::process::Command) -> Vec<String> {

@@ -5,6 +5,7 @@ pub mod faults;
 pub mod log;
 pub mod membership;
 pub mod place;
+pub mod placement;
 pub mod roster;
 pub mod state;
 

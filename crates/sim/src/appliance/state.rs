@@ -111,6 +111,8 @@ pub struct State {
     pub pages: BTreeSet<String>,
     /// Objects of the storage service.
     pub storage: BTreeSet<StoredObject>,
+    /// Of a cluster: route or digest → UUIDs of the machines that hold the item.
+    pub replicas: BTreeMap<String, Vec<String>>,
     /// The Redis server.
     pub redis: Redis,
     /// The Elasticsearch servers.

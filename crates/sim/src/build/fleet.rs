@@ -180,6 +180,9 @@ impl FleetRecipe {
         for (place, member) in places.iter().zip(&members) {
             self.join(place, member, &members, &nodes)?;
         }
+        if self.kind != Kind::Ha {
+            super::distribute::distribute(&places)?;
+        }
         let manifest = Manifest { kind: self.kind, nodes };
         let path = folder.join("fleet.json");
         let text = serde_json::to_vec_pretty(&manifest)

@@ -1,6 +1,7 @@
 //! Makes an appliance on disk from a seed: real Git repositories, real dumps, every dataset of the contract (§10.1).
 
 pub mod databases;
+pub mod distribute;
 pub mod extremes;
 pub mod fleet;
 pub mod gists;

@@ -15,7 +15,7 @@ use clap::Parser;
 use crate::{
     appliance::{Place, State, commands::config_apply},
     build::{Recipe, Scale, databases::Databases},
-    compare::{Aspects, compare},
+    compare::{Aspects, compare_folders},
     doors::{
         embedded::Embedded,
         keys, namespace,
@@ -99,7 +99,7 @@ fn act(verb: Verb) -> Result<ExitCode, SimError> {
             living.stop()?;
         }
         Verb::Compare { a, b, json, skip, owners, times } => {
-            let comparison = compare(&Place::new(a), &Place::new(b), &Aspects { skip, owners, times })?;
+            let comparison = compare_folders(&a, &b, &Aspects { skip, owners, times })?;
             if json {
                 say(&comparison)?;
             } else {

@@ -3,6 +3,7 @@
 //! Left out is what no backup carries: caches, half-received packs, the gate, unpacked hook environments, and the traces
 //! that clients leave.
 
+mod fleet;
 mod repositories;
 mod small;
 mod tree;
@@ -111,6 +112,26 @@ const DATASETS: [(&str, Compare); 20] = [
     ("identity", small::identity),
     ("registered", small::registered),
 ];
+
+/// Compares what two folders hold: appliances, or fleets (of a pair the primary, of a cluster the union of its machines).
+///
+/// # Errors
+/// As [`compare`].
+pub fn compare_folders(
+    a: &std::path::Path,
+    b: &std::path::Path,
+    aspects: &Aspects,
+) -> Result<Comparison, SimError> {
+    let (a, b) = (fleet::Side::open(a)?, fleet::Side::open(b)?);
+    let mut comparison = compare(&a.place, &b.place, aspects)?;
+    let differences: Vec<String> = a.torn.into_iter().chain(b.torn).collect();
+    if !differences.is_empty() {
+        comparison.equal = false;
+        let items = differences.len() as u64;
+        comparison.datasets.push(Row { dataset: "machines".to_owned(), items, differences });
+    }
+    Ok(comparison)
+}
 
 /// Compares two appliances.
 ///

@@ -10,6 +10,7 @@ use super::Appliance;
 use crate::{
     appliance::membership::Membership,
     build::fleet::{self, FleetRecipe, Kind, Manifest},
+    compare::{Aspects, Comparison, compare_folders},
     error::{OnFile, SimError},
 };
 
@@ -220,6 +221,14 @@ impl Fleet {
     /// SSH cannot be started; what the command ends with is in the result.
     pub fn run(&self, name: &str, script: &str) -> Result<Output, SimError> {
         self.ssh(name)?.arg(script).stdin(std::process::Stdio::null()).output().on("run", "ssh")
+    }
+
+    /// Compares it with what another folder holds, an appliance's or a fleet's.
+    ///
+    /// # Errors
+    /// As [`compare_folders`].
+    pub fn compare(&self, other: &Path, aspects: &Aspects) -> Result<Comparison, SimError> {
+        compare_folders(&self.folder, other, aspects)
     }
 
     /// Brings the replicas of a pair to what the primary holds now.

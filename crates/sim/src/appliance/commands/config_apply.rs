@@ -10,6 +10,7 @@ use super::{Call, Ended};
 use crate::{
     appliance::{
         Place, State,
+        roster::Roster,
         state::{Network, StoredObject},
     },
     error::{OnFile, SimError},
@@ -30,8 +31,12 @@ pub(super) fn run(call: &Call) -> Ended {
 /// The disk or the state cannot be read or changed.
 pub fn apply(place: &Place) -> Result<(), SimError> {
     swap_elasticsearch(place)?;
+    // What a cluster holds is registered item by item when a restore ends (contract §5.6).
+    let cluster = Roster::load(place)?.is_some_and(|roster| !roster.ha);
     State::update(place, |state| {
-        register_all(place, state)?;
+        if !cluster {
+            register_all(place, state)?;
+        }
         state.applied += 1;
         let uuid = fs::read_to_string(place.disk("/data/user/common/uuid")).unwrap_or_default();
         state.nodes.insert(uuid.trim().to_owned());
@@ -109,10 +114,20 @@ pub fn register_all(place: &Place, state: &mut State) -> Result<(), SimError> {
 /// # Errors
 /// The directory cannot be listed.
 pub fn register_network(place: &Place, state: &mut State, route: &str) -> Result<(), SimError> {
-    let Some(id) = route.rsplit('/').next().and_then(|id| id.parse().ok()) else { return Ok(()) };
+    let path = place.repositories().join(route);
+    let names: Vec<String> = at_depth(&path, 1)?.iter().map(|entry| relative(&path, entry)).collect();
+    if let Some(network) = network(route, names.iter().map(String::as_str)) {
+        state.networks.insert(network.id, network);
+    }
+    Ok(())
+}
+
+/// The network at a route whose directory has these entries; `None` if the route is none of a network.
+#[must_use]
+pub fn network<'a>(route: &str, names: impl IntoIterator<Item = &'a str>) -> Option<Network> {
+    let id = route.rsplit('/').next()?.parse().ok()?;
     let mut network = Network { id, path: route.to_owned(), ..Network::default() };
-    for path in at_depth(&place.repositories().join(route), 1)? {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    for name in names {
         if let Some(member) = name.strip_suffix(".wiki.git").and_then(|id| id.parse().ok()) {
             network.wikis.push(member);
         } else if let Some(member) = name.strip_suffix(".git").and_then(|id| id.parse().ok()) {
@@ -121,8 +136,7 @@ pub fn register_network(place: &Place, state: &mut State, route: &str) -> Result
     }
     network.members.sort_unstable();
     network.wikis.sort_unstable();
-    state.networks.insert(id, network);
-    Ok(())
+    Some(network)
 }
 
 fn relative(root: &Path, path: &Path) -> String {

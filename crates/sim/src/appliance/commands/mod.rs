@@ -11,6 +11,7 @@ pub mod config;
 pub mod config_apply;
 mod curl;
 pub mod elasticsearch;
+mod forward;
 mod github_env;
 mod hook_env;
 mod host_keys;
@@ -179,6 +180,9 @@ fn as_root(name: &str, args: &[String]) -> ExitCode {
 }
 
 fn dispatch(call: &Call) -> Ended {
+    if let Some(node) = forward::home(call)? {
+        return forward::to(call, &node);
+    }
     match call.name.as_str() {
         "curl" => curl::run(call),
         name if name.starts_with("ghe-cluster-") => cluster::run(call),
