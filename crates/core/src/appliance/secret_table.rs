@@ -1,6 +1,9 @@
 //! Which secrets an appliance has, by release and feature, and the file that each has in a snapshot (contract §2.3).
 
-use super::facts::{Facts, Version};
+use super::{
+    facts::{Facts, Version},
+    git_config::GitConfig,
+};
 
 /// On what a secret depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,29 @@ impl SecretRow {
             When::Flag(flag) => facts.flag(flag),
         }
     }
+
+    /// Whether an appliance to which the row applies cannot do without the secret: nobody could sign in, or Actions would not start,
+    /// after a restore without it. Of the keys of Packages those of one kind of blob storage are set, of those of `ChatOps` those of one
+    /// chat, so an appliance is whole without any single one of them.
+    #[must_use]
+    pub fn needed(&self) -> bool {
+        !self.best_effort && !matches!(self.when, When::Flag("app.packages.enabled" | "app.chatops.enabled"))
+    }
+}
+
+/// Keys of a `secrets.conf` that no row knows, in order: a release newer than this table, or a feature that backup-utils never saved.
+#[must_use]
+pub fn unknown_keys(secrets_conf: &str) -> Vec<String> {
+    let also = |row: &SecretRow| match row.restored {
+        Restored::AlsoTo(key) => Some(key),
+        _ => None,
+    };
+    let known = |key: &str| {
+        SECRETS.iter().any(|row| {
+            row.key.eq_ignore_ascii_case(key) || also(row).is_some_and(|also| also.eq_ignore_ascii_case(key))
+        })
+    };
+    GitConfig::parse(secrets_conf).keys().filter(|key| !known(key)).collect()
 }
 
 const fn row(
@@ -168,5 +194,22 @@ mod tests {
         files.dedup();
         keys.dedup();
         assert_eq!((files.len(), keys.len()), (all_files, all_keys));
+    }
+
+    #[test]
+    fn what_depends_on_a_kind_of_storage_or_chat_is_not_needed() {
+        let needed = |file: &str| SECRETS.iter().find(|row| row.file == file).expect("a row").needed();
+        assert!(needed("password-pepper") && needed("actions-config-db-password"));
+        assert!(needed("secret-scanning-user-content-delimited-encryption-root-keys"));
+        assert!(!needed("packages-aws-secret-key") && !needed("chatops-slack-app-id"));
+        assert!(!needed("actions-aad-cert-thumbprint"));
+    }
+
+    #[test]
+    fn keys_that_no_row_knows_are_named_without_their_values() {
+        let text = "[secrets]\n\tmanage = a\n[secrets \"kredz\"]\n\tcredz-hmac-secret = b\n\
+                    [secrets \"launch\"]\n\ttoken-oauth-key = c\n[secrets \"actions\"]\n\tConfigurationDatabaseSqlLogin = d\n\
+                    [secrets \"newthing\"]\n\troot-key = hush\n";
+        assert_eq!(unknown_keys(text), ["secrets.newthing.root-key"]);
     }
 }

@@ -56,12 +56,6 @@ pub(super) fn guard(facts: &Facts, settings: &BackupSettings) -> Result<Vec<Stri
             return refuse(format!("the appliance lacks the command `{name}`"));
         }
     }
-    if facts.flag("app.actions.enabled") {
-        warnings.push("Actions is enabled; its files and databases are not captured by this release".into());
-    }
-    if facts.flag("app.minio.enabled") {
-        warnings.push("MinIO is enabled; its files are not captured by this release".into());
-    }
     Ok(warnings)
 }
 

@@ -8,6 +8,7 @@ mod gated;
 mod guard;
 pub mod host_keys;
 mod join;
+pub mod mssql;
 pub mod pages;
 pub mod report;
 pub mod run;

@@ -196,8 +196,8 @@ fn capture_all(
     };
     let held = std::thread::scope(|scope| {
         scope.spawn(|| ["secrets", "settings", "authorized-keys", "ssh-host-keys", "audit-log"].map(&one));
-        scope.spawn(|| ["mysql", "redis"].map(&one));
-        scope.spawn(|| ["pages", "git-hooks", "elasticsearch"].map(&one));
+        scope.spawn(|| ["mysql", "mssql", "redis"].map(&one));
+        scope.spawn(|| ["pages", "git-hooks", "actions", "minio", "elasticsearch"].map(&one));
         gated(ctx, inputs, &one, warnings)
     })?;
     let mut rows = done.into_inner().unwrap_or_default();
@@ -224,6 +224,7 @@ fn capture_one(ctx: &Context<'_>, name: &str) -> Result<Captured, CaptureError> 
         "authorized-keys" => dataset::small::authorized_keys(ctx),
         "ssh-host-keys" => dataset::small::ssh_host_keys(ctx),
         "mysql" => dataset::mysql::capture(ctx),
+        "mssql" => dataset::mssql::capture(ctx),
         "redis" => dataset::redis::capture(ctx),
         "audit-log" => dataset::audit_log::capture(ctx),
         "repositories" => dataset::repositories::capture(ctx),

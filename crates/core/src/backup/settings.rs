@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -9,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use super::mssql::Cadence;
 use crate::appliance::facts::Facts;
 
 /// A flag that ends a run early and cleanly; shared with whoever may want to set it.
@@ -34,13 +36,16 @@ impl CancelToken {
     }
 }
 
-/// The datasets of a standalone appliance, in the order of reports (contract §2.2).
+/// The datasets of an appliance, in the order of reports (contract §2.2); one whose feature is off is empty.
 pub const DATASETS: &[&str] = &[
     "secrets",
     "settings",
     "authorized-keys",
     "ssh-host-keys",
     "mysql",
+    "mssql",
+    "actions",
+    "minio",
     "redis",
     "audit-log",
     "repositories",
@@ -77,6 +82,12 @@ pub struct BackupSettings {
     pub allow_no_repositories: bool,
     /// Seconds granted to running Git maintenance to end (contract §3.2).
     pub drain_s: u64,
+    /// How old backups of Actions' databases may become.
+    pub mssql_cadence: Cadence,
+    /// Secrets that may be unset although the release needs them: keys of `ghe-config`.
+    pub unset_secrets: BTreeSet<String>,
+    /// Program that backs up an external MySQL database in our place (contract §2.5); runs on this host.
+    pub external_mysql_script: Option<PathBuf>,
     /// How long to wait for another client's gate.
     pub gate_wait: Duration,
     /// Longest silence of the appliance while it exports or reads.
@@ -100,6 +111,9 @@ impl BackupSettings {
             allow_other_appliance: false,
             allow_no_repositories: false,
             drain_s: 600,
+            mssql_cadence: Cadence::default(),
+            unset_secrets: BTreeSet::new(),
+            external_mysql_script: None,
             gate_wait: Duration::from_mins(1),
             idle: Duration::from_mins(10),
             cancel: CancelToken::new(),

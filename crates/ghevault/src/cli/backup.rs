@@ -114,6 +114,9 @@ fn settings(arguments: &BackupArgs, invocation: &Invocation, host: String) -> Co
     settings.allow_replica = arguments.allow_replica || merged.allow_replica;
     settings.allow_other_appliance = arguments.allow_other_appliance;
     settings.allow_no_repositories = arguments.allow_no_repositories;
+    settings.mssql_cadence = merged.mssql_cadence;
+    settings.unset_secrets = merged.unset_secrets.iter().cloned().collect();
+    settings.external_mysql_script.clone_from(&merged.external_mysql_script);
     settings.drain_s = merged.drain.as_secs();
     Ok(settings)
 }

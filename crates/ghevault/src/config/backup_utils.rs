@@ -90,10 +90,7 @@ pub const VARIABLES: &[VariableRow] = &[
     v("RSYNC_WARNING", NoEffect("there is no rsync")),
     v("GHE_VERBOSE_LOG", Map("`log_file`", |text, context| Ok(vec![("log_file", absolute(text, context))]))),
     v("OUTPUT_COLOR", NoEffect("output is coloured on terminals only, never in logs")),
-    v(
-        "GHE_MSSQL_BACKUP_CADENCE",
-        NoEffect("GitHub Actions' databases are not backed up by this release; `doctor` says so"),
-    ),
+    v("GHE_MSSQL_BACKUP_CADENCE", Honoured("backup.mssql_cadence")),
     v("GHE_PARALLEL_ENABLED", NoEffect("datasets are always read beside each other")),
     v(
         "GHE_PARALLEL_MAX_JOBS",
@@ -105,10 +102,7 @@ pub const VARIABLES: &[VariableRow] = &[
         NoEffect("the load is on the appliance, where `GHE_NICE` and `GHE_IONICE` hold"),
     ),
     v("GHE_INCREMENTAL_MAX_BACKUPS", NoEffect("every snapshot is whole; there are no chains")),
-    v(
-        "EXTERNAL_DATABASE_BACKUP_SCRIPT",
-        Refused("ghevault runs no scripts of others; dump the external database by its own means", &[""]),
-    ),
+    v("EXTERNAL_DATABASE_BACKUP_SCRIPT", Honoured("backup.external_mysql_script")),
     v(
         "EXTERNAL_DATABASE_RESTORE_SCRIPT",
         Refused("ghevault runs no scripts of others; restore the external database by its own means", &[""]),

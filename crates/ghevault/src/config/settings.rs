@@ -7,7 +7,10 @@ use super::{
     option, toml_file,
 };
 use crate::error::{CommandError, CommandResult};
-use ghevault_core::keys::{SecretError, SecretSource};
+use ghevault_core::{
+    backup::mssql::Cadence,
+    keys::{SecretError, SecretSource},
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -53,6 +56,12 @@ pub struct Settings {
     pub drain: Duration,
     /// Whether a replica may be backed up.
     pub allow_replica: bool,
+    /// How old backups of Actions' databases may become.
+    pub mssql_cadence: Cadence,
+    /// Secrets that may be unset.
+    pub unset_secrets: Vec<String>,
+    /// Program that backs up an external database.
+    pub external_mysql_script: Option<PathBuf>,
     /// Default target of a restore.
     pub restore_host: Option<String>,
     /// Datasets that a restore leaves alone.
@@ -182,6 +191,15 @@ fn typed(merged: &Layer, home: &Home, notes: Vec<String>) -> CommandResult<Setti
         niceness: format!("{nice} {ionice}").trim().to_owned(),
         drain: Duration::from_secs(drain_s.unwrap_or(600).into()),
         allow_replica: truth("backup.allow_replica", false)?,
+        mssql_cadence: parsed(
+            merged,
+            "backup.mssql_cadence",
+            "three numbers of minutes such as `10080,1440,15`",
+            |text| text.parse().ok(),
+        )?
+        .unwrap_or_default(),
+        unset_secrets: list("backup.unset_secrets"),
+        external_mysql_script: text("backup.external_mysql_script").map(PathBuf::from),
         restore_host: text("restore.host"),
         restore_skip,
         restore_console_password: truth("restore.console_password", true)?,

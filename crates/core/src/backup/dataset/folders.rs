@@ -21,7 +21,19 @@ fn expression(folder: &str) -> &'static str {
         "git-hooks" => {
             r"-regextype posix-extended \( -regex 'git-hooks/environments/[^/]+' ! -name tarballs -o -regex 'git-hooks/[^/]+' ! -name environments ! -name repos \) -prune -o"
         }
+        // Locks, dumps and scratch files of the services (contract §2.7).
+        "actions" => r"\( -name mutexes -o -name dumps -o -name tmp \) -prune -o",
+        "minio" => r"-name .minio.sys -prune -o",
         _ => "",
+    }
+}
+
+/// The feature without which a folder is no dataset (contract §2.2).
+fn feature(folder: &str) -> Option<&'static str> {
+    match folder {
+        "actions" => Some("app.actions.enabled"),
+        "minio" => Some("app.minio.enabled"),
+        _ => None,
     }
 }
 
@@ -30,6 +42,9 @@ fn expression(folder: &str) -> &'static str {
 /// # Errors
 /// The connection or the vault fails as a whole.
 pub fn capture(ctx: &Context<'_>, folder: &str) -> Result<Captured, CaptureError> {
+    if feature(folder).is_some_and(|flag| !ctx.facts.flag(flag)) {
+        return super::left_behind(ctx, &[folder]);
+    }
     let mut captured = Captured::default();
     if !ctx.facts.folders.iter().any(|there| there == folder) {
         return Ok(captured);
@@ -42,9 +57,8 @@ pub fn capture(ctx: &Context<'_>, folder: &str) -> Result<Captured, CaptureError
     let survey =
         ctx.list(&format!("list {folder}"), &find(&format!("find {}", quote(folder))), &[], &tally)?;
     let relist = |units: &[Vec<u8>]| {
-        let script = format!(
-            "cd {root} && sudo xargs -0 -r sh -c 'exec find \"$@\" -printf \"{FORMAT}\"' sh | gzip -1"
-        );
+        let inner = format!("exec find \"$@\" {} -printf '{FORMAT}'", expression(folder));
+        let script = format!("cd {root} && sudo xargs -0 -r sh -c {} sh | gzip -1", quote(&inner));
         ctx.list(&format!("list parts of {folder} again"), &script, units, &tally)
     };
     finish(ctx, folder, survey, &relist, &tally, &mut captured)?;

@@ -3,7 +3,7 @@
 use crate::{
     appliance::{
         quote::quote,
-        secret_table::{DERIVED_FILE, DERIVED_FROM, SECRETS, SecretRow},
+        secret_table::{DERIVED_FILE, DERIVED_FROM, SECRETS, SecretRow, unknown_keys},
     },
     backup::context::{CaptureError, Captured, Context},
 };
@@ -69,9 +69,7 @@ pub fn capture(ctx: &Context<'_>) -> Result<Captured, CaptureError> {
             Answer::Set(value) => value,
             Answer::Unset => {
                 let Some(value) = derived(row, keying.as_ref()) else {
-                    if !row.best_effort {
-                        unset.push(row.key);
-                    }
+                    unset.push(*row);
                     continue;
                 };
                 value
@@ -84,11 +82,27 @@ pub fn capture(ctx: &Context<'_>) -> Result<Captured, CaptureError> {
         let value = zeroize::Zeroizing::new(value);
         store(ctx, &mut captured, row.file, &value)?;
     }
-    if !unset.is_empty() {
-        captured.warnings.push(format!("secrets not set on the appliance: {}", unset.join(", ")));
-    }
+    gate(&unset, ctx, &mut captured);
     whole_file(ctx, &mut captured)?;
     Ok(captured)
+}
+
+/// A snapshot that lacks what its release needs is partial: users could not sign in after a restore (contract §2.3, notes).
+fn gate(unset: &[&SecretRow], ctx: &Context<'_>, captured: &mut Captured) {
+    let (needed, others): (Vec<&SecretRow>, Vec<&SecretRow>) = unset
+        .iter()
+        .filter(|row| !row.best_effort)
+        .partition(|row| row.needed() && !ctx.settings.unset_secrets.contains(row.key));
+    captured.problems.extend(needed.iter().map(|row| {
+        format!(
+            "`{}` is not set on the appliance, but release {} needs it (`backup.unset_secrets` accepts that)",
+            row.key, ctx.facts.version
+        )
+    }));
+    if !others.is_empty() {
+        let keys: Vec<&str> = others.iter().map(|row| row.key).collect();
+        captured.warnings.push(format!("secrets not set on the appliance: {}", keys.join(", ")));
+    }
 }
 
 /// Nothing is lost when a release adds a secret that is not in our table: the whole file is kept beside (contract §2.3, last note).
@@ -97,6 +111,14 @@ fn whole_file(ctx: &Context<'_>, captured: &mut Captured) -> Result<(), CaptureE
     match ctx.output("read secrets.conf", &format!("sudo cat {file}"), &[]) {
         Ok(bytes) => {
             let bytes = zeroize::Zeroizing::new(bytes);
+            let text = zeroize::Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+            let unknown = unknown_keys(&text);
+            if !unknown.is_empty() {
+                captured.warnings.push(format!(
+                    "secrets that this program does not know are kept in `ghevault/secrets.conf` and not restored: {}",
+                    unknown.join(", ")
+                ));
+            }
             store(ctx, captured, "ghevault/secrets.conf", &bytes)
         }
         Err(source) if source.ends_run() => Err(source),

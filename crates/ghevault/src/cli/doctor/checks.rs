@@ -131,14 +131,12 @@ pub fn of_facts(facts: &Facts, now_s: i64) -> Vec<Check> {
             Check::ok("space", text)
         });
     }
-    for (flag, what) in [
-        ("app.actions.enabled", "Actions: its databases and files are not backed up by this release"),
-        ("app.minio.enabled", "MinIO: its objects are not backed up by this release"),
-        ("mysql.external.enabled", "external MySQL: back the database up by its own means"),
-    ] {
-        if facts.flag(flag) {
-            found.push(Check::warn("datasets", what.to_owned(), ""));
-        }
+    if facts.flag("mysql.external.enabled") {
+        found.push(Check::warn(
+            "datasets",
+            "MySQL is an external database".to_owned(),
+            "The appliance exports a logical dump of it; `backup.external_mysql_script` names a program that backs it up instead.",
+        ));
     }
     found
 }
