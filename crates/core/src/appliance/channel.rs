@@ -160,6 +160,16 @@ pub trait Channel: Send + Sync {
     }
 }
 
+impl<C: Channel + ?Sized> Channel for &C {
+    fn start(&self, command: &RemoteCommand) -> Result<Box<dyn Running>, ChannelError> {
+        (**self).start(command)
+    }
+
+    fn host_key(&self) -> Option<String> {
+        (**self).host_key()
+    }
+}
+
 /// Why a command could not be run or followed to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {

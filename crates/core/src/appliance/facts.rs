@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::channel::{Channel, ChannelError, RemoteCommand};
+use super::{
+    channel::{Channel, ChannelError, RemoteCommand},
+    fleet::Fleet,
+};
 
 /// A release number such as `3.11.0`; comparison as in contract §1.6.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -98,6 +101,9 @@ pub struct Facts {
     pub backup_service_running: bool,
     /// File datasets whose folder exists, e.g. `pages`.
     pub folders: Vec<String>,
+    /// The machines behind the appliance (contract §7.1); `None` for a single one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<Fleet>,
 }
 
 impl Facts {
@@ -178,7 +184,10 @@ say state cat /etc/github/repl-state
 say uuid sudo cat {root}/common/uuid
 say clock date +%s
 [ -f /etc/github/configured ] && echo configured=1
-[ -f /etc/github/cluster ] && echo cluster=1
+[ -f /etc/github/cluster ] && {{
+  echo cluster=1; say own cat /etc/github/cluster
+  sudo cat {root}/common/cluster.conf 2>/dev/null | sed 's/^/conf=/'
+}}
 [ -e {root}/common/backup_utils_in_progress ] && echo service=1
 test -e /data/github/current/public/system/maintenance.html && echo maintenance=1
 for k in {flags}; do ghe-config --true "$k" >/dev/null 2>&1 && echo "flag=$k"; done
@@ -211,7 +220,7 @@ fn read(text: &str, host: &str) -> Result<Facts, FactsError> {
     let not = |reason: &str| FactsError::NotAnAppliance { host: host.into(), reason: reason.into() };
     let mut one: HashMap<&str, &str> = HashMap::new();
     let (mut flags, mut has, mut folders) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut passwd, mut group) = (String::new(), String::new());
+    let (mut passwd, mut group, mut conf) = (String::new(), String::new(), String::new());
     for line in text.lines() {
         let Some((key, value)) = line.split_once('=') else { continue };
         match key {
@@ -220,6 +229,7 @@ fn read(text: &str, host: &str) -> Result<Facts, FactsError> {
             "folder" => folders.push(value.to_owned()),
             "passwd" => passwd.extend([value, "\n"]),
             "group" => group.extend([value, "\n"]),
+            "conf" => conf.extend([value, "\n"]),
             _ => {
                 one.insert(key, value.trim());
             }
@@ -263,6 +273,7 @@ fn read(text: &str, host: &str) -> Result<Facts, FactsError> {
         group,
         backup_service_running: one.contains_key("service"),
         folders,
+        fleet: Some(Fleet::parse(&conf, get("own"))).filter(|fleet| !fleet.nodes.is_empty()),
     })
 }
 
@@ -319,5 +330,13 @@ mod tests {
         assert_eq!(facts("cluster=1\n").role, Role::Cluster);
         assert!(facts("has=zstd\n").has("zstd"));
         assert!(!facts("").has("zstd"));
+    }
+
+    #[test]
+    fn the_machines_of_a_fleet_are_told_with_the_own_one() {
+        let told = "cluster=1\nown=ghe-a \nconf=[cluster]\nconf=\tha = true\nconf=[cluster \"ghe-a\"]\nconf=\thostname = ghe-a\n";
+        let fleet = read_for_tests(told).fleet.expect("a fleet");
+        assert_eq!((fleet.own.as_str(), fleet.ha, fleet.nodes.len()), ("ghe-a", true, 1));
+        assert_eq!(read_for_tests("cluster=1\n").fleet, None);
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     appliance::{
         channel::{Channel, ChannelError, Exit, RemoteCommand},
         facts::Facts,
+        fleet::Nodes,
         quote::quote,
     },
     progress::{Event, Progress},
@@ -25,9 +26,12 @@ use crate::{
 };
 
 /// The surroundings of a run.
+#[derive(Clone, Copy)]
 pub struct Context<'a> {
-    /// The appliance.
+    /// The appliance: the machine that we are connected to.
     pub channel: &'a dyn Channel,
+    /// The way to the other machines of its fleet.
+    pub nodes: &'a dyn Nodes,
     /// Its facts.
     pub facts: &'a Facts,
     /// What the user wants.
@@ -46,6 +50,9 @@ pub struct Context<'a> {
     pub owners: &'a Owners,
     /// Start of the run: the time stamp of everything that comes from a command.
     pub started: Timestamp,
+    /// Whether the parent snapshot is of another machine of the same pair, or of the same appliance before a restore
+    /// (contract §6.5): chains that belong to one server begin anew, and file facts of the parent say nothing.
+    pub promoted: bool,
 }
 
 /// Why a dataset, or a part of it, could not be captured.

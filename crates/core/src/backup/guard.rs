@@ -65,29 +65,30 @@ pub(super) fn guard(facts: &Facts, settings: &BackupSettings) -> Result<Vec<Stri
     Ok(warnings)
 }
 
-/// A vault belongs to one appliance; after a promotion the UUID differs and the host key stays (contract §6.1).
+/// A vault belongs to one appliance; after a promotion the UUID differs and the host key stays (contract §6.1). Tells
+/// whether it looks like one.
 pub(super) fn same_appliance(
     sealed: &[(&Snapshot, Seal)],
     facts: &Facts,
     channel: &dyn Channel,
     settings: &BackupSettings,
     warnings: &mut Vec<String>,
-) -> Result<(), BackupError> {
-    let Some((_, seal)) = sealed.last() else { return Ok(()) };
+) -> Result<bool, BackupError> {
+    let Some((_, seal)) = sealed.last() else { return Ok(false) };
     let before = &seal.manifest;
     if before.uuid == facts.uuid {
-        return Ok(());
+        return Ok(false);
     }
     let text =
         format!("the appliance's UUID is {}, the vault's last snapshot is of {}", facts.uuid, before.uuid);
     if channel.host_key().is_some_and(|key| key == before.host_key) {
         warnings
             .push(format!("{text}; its host key is the same, so this looks like a promotion or a restore"));
-        return Ok(());
+        return Ok(true);
     }
     if settings.allow_other_appliance {
         warnings.push(text);
-        return Ok(());
+        return Ok(true);
     }
     Err(BackupError::Refused { reason: format!("{text}: this vault belongs to another appliance") })
 }

@@ -11,6 +11,7 @@ mod join;
 pub mod pages;
 pub mod report;
 pub mod run;
+mod serving;
 pub mod settings;
 pub mod unit;
 

@@ -125,7 +125,7 @@ pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
             Some((snapshot, seal::read(snapshot.description.as_deref(), &tree_hex(&snapshot.tree)).ok()?))
         })
         .collect();
-    same_appliance(&sealed, &facts, inputs.channel, settings, &mut warnings)?;
+    let promoted = same_appliance(&sealed, &facts, inputs.channel, settings, &mut warnings)?;
     let parent = sealed.last().map(|(snapshot, _)| Parent { id: snapshot.id, tree: snapshot.tree });
     let previous = sealed
         .iter()
@@ -141,6 +141,7 @@ pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
     let owners = Owners::parse(&facts.passwd, &facts.group);
     let ctx = Context {
         channel: inputs.channel,
+        nodes: inputs.nodes,
         facts: &facts,
         settings: &fitting,
         parent: parent.as_ref().map(|parent| parent.tree),
@@ -150,6 +151,7 @@ pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
         progress: inputs.progress,
         owners: &owners,
         started,
+        promoted,
     };
     let (done, held) = capture_all(&ctx, inputs, &mut warnings)?;
     if settings.cancel.is_cancelled() {

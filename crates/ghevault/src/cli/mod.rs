@@ -57,8 +57,8 @@ pub struct GlobalArgs {
     /// Configuration file [default: ghevault/ghevault.toml in the user's configuration folder or in /etc]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The appliance [GHEVAULT_HOST]
-    #[arg(long, global = true, value_name = "[USER@]HOST[:PORT]")]
+    /// The appliance; several with commas between are the machines of one pair or cluster [GHEVAULT_HOST]
+    #[arg(long, global = true, value_name = "[USER@]HOST[:PORT],…")]
     host: Option<String>,
     /// Secret source of the private SSH key: file:PATH or env:NAME [GHEVAULT_SSH_KEY]
     #[arg(long, global = true, value_name = "SOURCE")]

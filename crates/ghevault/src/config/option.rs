@@ -30,7 +30,13 @@ const fn row(
 
 /// All options.
 pub const OPTIONS: &[OptionRow] = &[
-    row("host", Some("GHEVAULT_HOST"), Some("--host"), "none", "the appliance: `[user@]host[:port]`"),
+    row(
+        "host",
+        Some("GHEVAULT_HOST"),
+        Some("--host"),
+        "none",
+        "the appliance: `[user@]host[:port]`; several, with commas between or as a list, are the machines of one high-availability pair or cluster",
+    ),
     row(
         "ssh_key",
         Some("GHEVAULT_SSH_KEY"),

@@ -27,8 +27,10 @@ pub enum Transport {
 /// All settings of one invocation.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The appliance as named.
+    /// The appliance as named: the first of [`Settings::hosts`].
     pub host: Option<Value>,
+    /// The machines under which the appliance may be found, e.g. both of a high-availability pair, in the order given.
+    pub hosts: Vec<Value>,
     /// Source of the SSH key.
     pub ssh_key: Option<SecretSource>,
     /// Source of the vault's password.
@@ -153,8 +155,15 @@ fn typed(merged: &Layer, home: &Home, notes: Vec<String>) -> CommandResult<Setti
     if truth("restore.skip_audit_log", false)? {
         restore_skip.push("audit-log".to_owned());
     }
+    let hosts: Vec<Value> = match merged.get("host") {
+        Some(value) => {
+            list("host").into_iter().map(|text| Value { text, origin: value.origin.clone() }).collect()
+        }
+        None => Vec::new(),
+    };
     let settings = Settings {
-        host: merged.get("host").filter(|value| !value.text.is_empty()).cloned(),
+        host: hosts.first().cloned(),
+        hosts,
         ssh_key: secret(merged, "ssh_key")?,
         password: secret(merged, "password")?,
         vault: text("vault"),

@@ -123,3 +123,20 @@ fn options_for_ssh_need_the_ssh_program() {
     let settings = load(Layer::default(), Some(&path), nothing, &fixture.home()).expect("settings");
     assert_eq!(settings.ssh_options, ["-o", "ProxyCommand=x y"]);
 }
+
+#[test]
+fn several_hosts_come_from_a_list_or_with_commas_and_the_first_is_the_host() {
+    let fixture = Fixture::new();
+    fixture.write(".config/ghevault/ghevault.toml", "host = [\"ghe-a\", \"root@ghe-b:2222\"]\n");
+    let settings = load(Layer::default(), None, nothing, &fixture.home()).expect("settings");
+    let named = |settings: &super::Settings| -> Vec<String> {
+        settings.hosts.iter().map(|host| host.text.clone()).collect()
+    };
+    assert_eq!(named(&settings), ["ghe-a", "root@ghe-b:2222"]);
+    assert_eq!(settings.host.as_ref().expect("host").text, "ghe-a");
+    let mut flags = Layer::default();
+    flags.set("host", "x, y,", Origin::Flag("--host"));
+    let settings = load(flags, None, nothing, &fixture.home()).expect("settings");
+    assert_eq!(named(&settings), ["x", "y"]);
+    assert_eq!(settings.hosts[1].origin, Origin::Flag("--host"));
+}
