@@ -5,6 +5,7 @@
 
 pub mod appliance;
 pub mod backup;
+pub mod failover;
 pub mod keys;
 pub mod progress;
 pub mod restore;

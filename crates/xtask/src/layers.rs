@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("backup", &["appliance", "keys", "seal", "state", "vault"]),
     ("verify", &["appliance", "keys", "restore", "seal", "state", "vault"]),
     ("restore", &["appliance", "backup", "keys", "seal", "state", "vault"]),
+    ("failover", &["appliance", "state"]),
 ];
 
 /// Modules that every other module may use.

@@ -1,0 +1,5 @@
+//! A promotion: guards and plan from what was seen, the run, and what is known after it.
+
+pub mod guard;
+pub mod report;
+pub mod run;

@@ -1,0 +1,415 @@
+//! Runs a promotion that the guard has planned, and finds out how it ended.
+//!
+//! `ghe-repl-promote` runs so that it outlives us: its output goes through a reader on the appliance that goes on
+//! reading when nobody listens any more, so a lost connection neither stops it nor breaks it by a closed pipe. What the
+//! connection did not tell is asked afterwards.
+
+use std::{
+    collections::VecDeque,
+    io::{BufRead, BufReader},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    guard::{PromotePlan, Step},
+    report::{Outcome, PromoteReport},
+};
+use crate::{
+    appliance::{
+        channel::{Channel, ChannelError, RemoteCommand},
+        facts::{self, Facts, Role},
+        gate,
+        quote::quote,
+        target::Target,
+    },
+    failover::{
+        observe::{Connect, replication},
+        repl_status::Level,
+        ways::Command,
+    },
+    state::{GateRecord, StateError, StateFolder},
+};
+
+/// Lines of `ghe-repl-promote` that are kept.
+const LINES: usize = 40;
+
+/// Limits of a promotion.
+#[derive(Clone, Debug)]
+pub struct PromoteSettings {
+    /// Folder of an appliance's data.
+    pub data_root: String,
+    /// Longest wait for Git operations on the primary to end.
+    pub drain: Duration,
+    /// Further wait after the last one, for replication (contract §6.4: 30 s).
+    pub settle: Duration,
+    /// Between two looks at the primary.
+    pub look: Duration,
+    /// Longest time of `ghe-repl-promote`.
+    pub promote: Duration,
+    /// Attempts to ask the host who it is afterwards, and the pause between them.
+    pub asks: (u32, Duration),
+}
+
+impl Default for PromoteSettings {
+    fn default() -> Self {
+        Self {
+            data_root: "/data/user".to_owned(),
+            drain: Duration::from_mins(10),
+            settle: Duration::from_secs(30),
+            look: Duration::from_secs(2),
+            promote: Duration::from_mins(90),
+            asks: (5, Duration::from_secs(5)),
+        }
+    }
+}
+
+/// Why a promotion did not start. Nothing has been promoted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PromoteError {
+    /// A host cannot be asked.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// Users still write to the primary.
+    #[error("{running} Git operation(s) still run on the primary `{host}` after {after:?}")]
+    Busy {
+        /// The primary.
+        host: String,
+        /// How many.
+        running: u64,
+        /// The limit.
+        after: Duration,
+    },
+    /// The primary did not tell.
+    #[error("the primary `{host}` does not tell its running Git operations: {said}")]
+    NotTold {
+        /// The primary.
+        host: String,
+        /// What it said.
+        said: String,
+    },
+    /// Replication fell behind meanwhile.
+    #[error("replication to `{host}` is {level} now: {}", stores.join(", "))]
+    FellBehind {
+        /// The replica.
+        host: String,
+        /// How it is.
+        level: &'static str,
+        /// What is not in sync.
+        stores: Vec<String>,
+    },
+    /// The journal of gates cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// Who takes part, and who is told.
+pub struct Cast<'a> {
+    /// How hosts are reached.
+    pub connect: &'a Connect<'a>,
+    /// The replica.
+    pub replica: Target,
+    /// The primary, if it answers.
+    pub primary: Option<Target>,
+    /// Our journal.
+    pub state: &'a StateFolder,
+    /// Takes each line of `ghe-repl-promote`, and of what we do besides.
+    pub tell: &'a (dyn Fn(&str) + Sync),
+}
+
+/// Runs the plan.
+///
+/// # Errors
+/// It stopped before `ghe-repl-promote` was started. What happens from there on is in the report.
+pub fn run(
+    plan: &PromotePlan,
+    cast: &Cast<'_>,
+    settings: &PromoteSettings,
+) -> Result<PromoteReport, PromoteError> {
+    let mut report = PromoteReport {
+        outcome: Outcome::Unknown,
+        plan: plan.clone(),
+        done: Vec::new(),
+        problem: None,
+        said: Vec::new(),
+        seconds: 0.0,
+        role: None,
+        uuid: None,
+        maintenance: None,
+        warnings: plan.warnings.clone(),
+        next: Vec::new(),
+    };
+    let channel = (cast.connect)(&cast.replica)?;
+    for step in &plan.steps {
+        match step {
+            Step::Drain => drain(cast, settings)?,
+            Step::CheckReplication => still_in_sync(&*channel, plan)?,
+            Step::HealGate => heal_gates(cast, settings, &*channel, &mut report.warnings)?,
+            Step::Promote => {
+                let began = Instant::now();
+                report.problem = promote(&*channel, cast, settings, &mut report.said);
+                report.seconds = began.elapsed().as_secs_f64();
+            }
+            Step::Verify => verify(cast, settings, &mut report),
+        }
+        report.done.push(*step);
+    }
+    report.next = next(&report);
+    Ok(report)
+}
+
+/// Waits until no Git operation of users runs on the primary, and a while longer.
+fn drain(cast: &Cast<'_>, settings: &PromoteSettings) -> Result<(), PromoteError> {
+    let Some(primary) = &cast.primary else { return Ok(()) };
+    let host = primary.to_string();
+    let channel = (cast.connect)(primary)?;
+    // The character class keeps grep from finding itself.
+    let script = "ps axo args | grep -Ec '^(sudo .*)?git[ -](upload-pack|receive-pack|upload-archive)( |$)'";
+    let until = Instant::now() + settings.drain;
+    (cast.tell)(&format!("waiting for Git operations on {host} to end"));
+    loop {
+        let output = channel.run(&RemoteCommand::new("count Git operations", script), &[])?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let running = text.trim().parse::<u64>().map_err(|_| PromoteError::NotTold {
+            host: host.clone(),
+            said: format!("`{}`, {}", text.trim(), output.exit.status),
+        })?;
+        if running == 0 {
+            break;
+        }
+        if Instant::now() >= until {
+            return Err(PromoteError::Busy { host, running, after: settings.drain });
+        }
+        thread::sleep(settings.look);
+    }
+    (cast.tell)(&format!("no Git operation runs; {} s more for replication", settings.settle.as_secs()));
+    thread::sleep(settings.settle);
+    Ok(())
+}
+
+fn still_in_sync(channel: &dyn Channel, plan: &PromotePlan) -> Result<(), PromoteError> {
+    let status = replication(channel);
+    if status.level == Level::Ok {
+        return Ok(());
+    }
+    let level = status.level.word();
+    Err(PromoteError::FellBehind { host: plan.host.clone(), level, stores: status.behind() })
+}
+
+fn repositories(settings: &PromoteSettings) -> String {
+    format!("{}/repositories", settings.data_root)
+}
+
+/// Removes gates that an earlier run of ours left on hosts that answer. The guard has seen that no run of ours is active.
+fn heal_gates(
+    cast: &Cast<'_>,
+    settings: &PromoteSettings,
+    channel: &dyn Channel,
+    warnings: &mut Vec<String>,
+) -> Result<(), PromoteError> {
+    let Some(record) = cast.state.gate()? else { return Ok(()) };
+    let removed = if record.host == cast.replica.to_string() {
+        open_gate(channel, settings, &record)?
+    } else if let Some(primary) = cast.primary.as_ref().filter(|primary| record.host == primary.to_string()) {
+        open_gate(&*(cast.connect)(primary)?, settings, &record)?
+    } else {
+        // The record stays: the gate of a lost primary is looked for on the new one.
+        return Ok(());
+    };
+    if removed {
+        warnings.push(format!(
+            "a maintenance gate that an earlier backup had left on `{}` was removed",
+            record.host
+        ));
+    }
+    Ok(cast.state.forget_gate()?)
+}
+
+fn open_gate(
+    channel: &dyn Channel,
+    settings: &PromoteSettings,
+    record: &GateRecord,
+) -> Result<bool, ChannelError> {
+    gate::remove(channel, &repositories(settings), &record.mark)
+}
+
+/// The shell around `ghe-repl-promote`: deaf to hang-up, and with a reader that goes on without a listener.
+fn script() -> String {
+    let inner = "trap '' HUP\nset -o pipefail\n\
+                 ghe-repl-promote </dev/null 2>&1 | (trap '' PIPE HUP\n\
+                 while IFS= read -r line || [ -n \"$line\" ]; do printf '%s\\n' \"$line\" 2>/dev/null || :; done\n:)";
+    format!("exec bash -c {}", quote(inner))
+}
+
+/// Runs the command; returns what went wrong, as far as the connection tells.
+fn promote(
+    channel: &dyn Channel,
+    cast: &Cast<'_>,
+    settings: &PromoteSettings,
+    said: &mut Vec<String>,
+) -> Option<String> {
+    let mut command = RemoteCommand::bulk("ghe-repl-promote", script(), settings.promote);
+    command.deadline = Some(settings.promote);
+    command.idle = None;
+    let mut kept = VecDeque::with_capacity(LINES);
+    let problem = follow(channel, &command, |line| {
+        (cast.tell)(line);
+        if kept.len() == LINES {
+            kept.pop_front();
+        }
+        kept.push_back(line.to_owned());
+    });
+    said.extend(kept);
+    problem
+}
+
+fn follow(channel: &dyn Channel, command: &RemoteCommand, mut line: impl FnMut(&str)) -> Option<String> {
+    let mut running = match channel.start(command) {
+        Ok(running) => running,
+        Err(error) => return Some(error.to_string()),
+    };
+    drop(running.take_stdin());
+    let mut cut = None;
+    if let Some(stdout) = running.take_stdout() {
+        let mut reader = BufReader::new(stdout);
+        let mut raw = Vec::new();
+        loop {
+            raw.clear();
+            match reader.read_until(b'\n', &mut raw) {
+                Ok(0) => break,
+                Ok(_) => {
+                    let text = String::from_utf8_lossy(&raw);
+                    let clean: String =
+                        text.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+                    line(&clean);
+                }
+                Err(error) => {
+                    cut = Some(error.to_string());
+                    break;
+                }
+            }
+        }
+    }
+    match running.wait() {
+        Ok(exit) if exit.status.success() => cut,
+        Ok(exit) => Some(format!("`ghe-repl-promote` ended with {}", exit.status)),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// Asks the host who it is now, patiently: its services have just started.
+fn verify(cast: &Cast<'_>, settings: &PromoteSettings, report: &mut PromoteReport) {
+    let (asks, pause) = settings.asks;
+    let mut told = Err("it was not asked".to_owned());
+    for ask in 0..asks.max(1) {
+        if ask > 0 {
+            thread::sleep(pause);
+        }
+        told = who(cast, settings);
+        // After a lost connection the command may still be at work: a replica may become a primary meanwhile.
+        match &told {
+            Ok((_, facts)) if facts.role != Role::Replica => break,
+            _ => {}
+        }
+    }
+    match told {
+        Ok((channel, facts)) => {
+            (report.role, report.uuid) = (Some(facts.role), Some(facts.uuid.clone()));
+            report.maintenance = Some(facts.maintenance);
+            let primary = matches!(facts.role, Role::Primary | Role::Standalone);
+            let ended = report.problem.as_ref().is_none_or(|problem| problem.contains("ended with"));
+            report.outcome = match (primary, ended) {
+                (true, _) => Outcome::Promoted,
+                (false, true) => Outcome::Failed,
+                (false, false) => Outcome::Unknown,
+            };
+            if primary {
+                if let Some(problem) = &report.problem {
+                    report.warnings.push(format!("it is a primary now, but {problem}"));
+                }
+                if facts.maintenance {
+                    report.warnings.push(
+                        "it is in maintenance mode: `ghe-maintenance -u` on its admin shell lets users in"
+                            .into(),
+                    );
+                }
+                stale_gate(cast, settings, &*channel, &mut report.warnings);
+            } else if report.problem.is_none() {
+                report.problem =
+                    Some("`ghe-repl-promote` ended well, but the host is still a replica".into());
+            }
+        }
+        Err(reason) => {
+            report.outcome = Outcome::Unknown;
+            let before = report.problem.take().map(|problem| format!("{problem}; ")).unwrap_or_default();
+            report.problem = Some(format!("{before}the host cannot be asked who it is now: {reason}"));
+        }
+    }
+}
+
+fn who(cast: &Cast<'_>, settings: &PromoteSettings) -> Result<(Arc<dyn Channel>, Facts), String> {
+    let channel = (cast.connect)(&cast.replica).map_err(|error| error.to_string())?;
+    let facts = facts::probe(&*channel, &settings.data_root, &cast.replica.to_string());
+    facts.map(|facts| (channel, facts)).map_err(|error| error.to_string())
+}
+
+/// A gate on the new primary: ours is removed, another's is told.
+fn stale_gate(
+    cast: &Cast<'_>,
+    settings: &PromoteSettings,
+    channel: &dyn Channel,
+    warnings: &mut Vec<String>,
+) {
+    let Ok(Some((mark, age_s))) = gate::status(channel, &repositories(settings)) else { return };
+    let ours = cast.state.gate().ok().flatten().filter(|record| record.mark == mark);
+    if let Some(record) = ours
+        && open_gate(channel, settings, &record).unwrap_or(false)
+    {
+        let _ = cast.state.forget_gate();
+        warnings.push("a maintenance gate that an earlier backup had left there was removed".into());
+        return;
+    }
+    warnings.push(format!(
+        "Git maintenance on the new primary has been paused for {age_s} s, not by a backup of this host: `ghevault gate status`"
+    ));
+}
+
+/// What to do next, by how it ended.
+fn next(report: &PromoteReport) -> Vec<Command> {
+    let host = &report.plan.host;
+    let hand = |run: String, why: &str| Command { on: "by hand".into(), run, why: why.into() };
+    match report.outcome {
+        Outcome::Promoted => report.plan.next.clone(),
+        Outcome::Failed => vec![
+            hand(
+                format!("read what {host} said above, and `ghe-repl-status -v` there"),
+                "it is still a replica",
+            ),
+            Command {
+                on: "here".into(),
+                run: format!("ghevault advise {host}"),
+                why: "look again, then repeat".into(),
+            },
+            hand(
+                "keep the former primary as it is: in maintenance mode, or off".into(),
+                "nothing may be written meanwhile",
+            ),
+        ],
+        Outcome::Unknown => vec![
+            hand(
+                format!(
+                    "look at {host}'s console: `ghe-repl-promote` goes on there although the connection ended"
+                ),
+                "do not start it a second time while it runs: `pgrep -af ghe-repl-promote`",
+            ),
+            Command {
+                on: "here".into(),
+                run: format!("ghevault advise {host}"),
+                why: "says when it has become a primary; if it is a replica and nothing runs, repeat".into(),
+            },
+            hand("keep the former primary off".into(), "two primaries would both take writes"),
+        ],
+    }
+}
