@@ -1,12 +1,14 @@
 //! The machines of an installation with more than one: a high-availability pair, or a cluster (contract §6, §7).
 
 pub mod choose;
+mod jump;
 mod relay;
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+pub use jump::Jump;
 pub use relay::Relay;
 
 use super::{
