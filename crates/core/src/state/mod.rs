@@ -69,6 +69,13 @@ pub struct NodeGate {
 }
 
 impl GateRecord {
+    /// Whether this record is about the gate `mark` on the machine `node` (empty when nameless) that answers as `host`.
+    #[must_use]
+    pub fn made(&self, host: &str, node: &str, mark: &GateMark) -> bool {
+        let here = self.host == host || (!node.is_empty() && self.node == node);
+        (here && self.mark == *mark) || self.others.iter().any(|one| one.node == node && one.mark == *mark)
+    }
+
     /// The record of a single appliance's gate.
     #[must_use]
     pub fn single(host: impl Into<String>, mark: GateMark, pid: u32) -> Self {

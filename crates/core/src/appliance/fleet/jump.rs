@@ -31,10 +31,9 @@ impl Jump {
     /// # Errors
     /// Its address makes no sense.
     pub fn way(&self, node: &Node) -> Result<TransportSettings, ChannelError> {
-        self.way.towards(&node.name, &node.address).map_err(|error| ChannelError::Connect {
-            target: node.name.clone(),
-            reason: error.to_string(),
-        })
+        self.way
+            .towards(&node.name, &node.address)
+            .map_err(|error| ChannelError::Connect { target: node.name.clone(), reason: error.to_string() })
     }
 
     /// The host keys that a node shows, for a person to accept.

@@ -167,10 +167,17 @@ mod tests {
     }
 
     fn lines(options: &[&str], pins: &[HostKey]) -> Vec<String> {
-        arguments(&settings(options), pins, Path::new("/proc/1/fd/3"), Path::new("/proc/1/fd/4"), None, "-x; echo")
-            .into_iter()
-            .map(|argument| argument.into_string().expect("text"))
-            .collect()
+        arguments(
+            &settings(options),
+            pins,
+            Path::new("/proc/1/fd/3"),
+            Path::new("/proc/1/fd/4"),
+            None,
+            "-x; echo",
+        )
+        .into_iter()
+        .map(|argument| argument.into_string().expect("text"))
+        .collect()
     }
 
     fn position(all: &[String], argument: &str) -> usize {

@@ -89,8 +89,7 @@ impl Transport for OpenSshTransport {
 impl Shared {
     /// An `ssh` in which `command` was started.
     async fn session(&self, command: &RemoteCommand) -> Result<Process, ChannelError> {
-        let failed =
-            |reason: String| ChannelError::Connect { target: self.settings.named(), reason };
+        let failed = |reason: String| ChannelError::Connect { target: self.settings.named(), reason };
         let _turn = self.handshakes.acquire().await.map_err(|error| failed(error.to_string()))?;
         let pins = self.settings.pins.pins_of(&self.settings.pin_name()).map_err(|error| {
             let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
@@ -118,7 +117,8 @@ impl Shared {
         let proxy = match &self.settings.via {
             None => None,
             Some(via) => {
-                let pins = via.way.pins.pins_of(&via.way.pin_name()).map_err(|error| failed(error.to_string()))?;
+                let pins =
+                    via.way.pins.pins_of(&via.way.pin_name()).map_err(|error| failed(error.to_string()))?;
                 Some(arguments::proxy_command(&via.way, &pins, &key, &self.settings.target))
             }
         };

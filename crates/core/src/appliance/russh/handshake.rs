@@ -70,7 +70,11 @@ impl Dial {
     pub(super) async fn connect(&self) -> Result<Connection, ChannelError> {
         let failed = |reason: String| ChannelError::Connect { target: self.named(), reason };
         let _turn = self.handshakes.acquire().await.map_err(|error| failed(error.to_string()))?;
-        let pins = self.settings.pins.pins_of(&self.settings.pin_name()).map_err(|error| failed(with_source(&error)))?;
+        let pins = self
+            .settings
+            .pins
+            .pins_of(&self.settings.pin_name())
+            .map_err(|error| failed(with_source(&error)))?;
         let limit = self.settings.connect_timeout;
         let watch = Watch::for_pins(&pins);
         let algorithms = match pins.iter().flat_map(HostKey::algorithms).collect::<Vec<_>>() {

@@ -3,7 +3,10 @@
 use std::{num::NonZeroU64, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
-    appliance::{hostkeys::PinStore, target::{Target, TargetError}},
+    appliance::{
+        hostkeys::PinStore,
+        target::{Target, TargetError},
+    },
     keys::SshKey,
 };
 
