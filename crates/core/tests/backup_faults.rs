@@ -167,7 +167,7 @@ fn a_gate_that_a_dead_run_of_this_host_left_is_removed() {
         inode: std::os::unix::fs::MetadataExt::ino(&meta),
         mtime: std::os::unix::fs::MetadataExt::mtime(&meta),
     };
-    let record = ghevault_core::state::GateRecord { host: Day::settings().host, mark, pid: dead_process() };
+    let record = ghevault_core::state::GateRecord::single(Day::settings().host, mark, dead_process());
     day.bench.state.record_gate(&record).unwrap();
     let report = day.backup().unwrap();
     assert_eq!(report.outcome, Outcome::Complete, "{report:#?}");

@@ -7,6 +7,7 @@
 use std::{
     fmt,
     io::{Read, Write},
+    sync::Arc,
     time::Duration,
 };
 
@@ -157,6 +158,16 @@ pub trait Channel: Send + Sync {
         let exit = running.wait()?;
         streamed.map_err(|source| ChannelError::Stream { label: command.label.clone(), source })?;
         Ok(Output { stdout, exit })
+    }
+}
+
+impl<C: Channel + ?Sized> Channel for Arc<C> {
+    fn start(&self, command: &RemoteCommand) -> Result<Box<dyn Running>, ChannelError> {
+        (**self).start(command)
+    }
+
+    fn host_key(&self) -> Option<String> {
+        (**self).host_key()
     }
 }
 

@@ -216,6 +216,33 @@ pub fn probe(channel: &dyn Channel, data_root: &str, host: &str) -> Result<Facts
     read(&text, host)
 }
 
+/// The part in replication and the UUID, asked again: is this still the machine that it was?
+///
+/// # Errors
+/// It cannot be asked.
+pub fn identity(channel: &dyn Channel, data_root: &str) -> Result<(Role, String), ChannelError> {
+    let uuid = super::quote::quote(&format!("{data_root}/common/uuid"));
+    let script = format!(
+        "printf '%s\\n' \"$(cat /etc/github/repl-state 2>/dev/null)\" \"$(sudo cat {uuid} 2>/dev/null)\"; \
+         [ ! -f /etc/github/cluster ] || echo cluster"
+    );
+    let out = channel.run(&RemoteCommand::new("ask for the role again", script), &[])?;
+    let text = String::from_utf8_lossy(&out.stdout);
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let line = |at: usize| lines.get(at).copied().unwrap_or_default();
+    Ok((role_of(line(0), line(2) == "cluster"), line(1).to_owned()))
+}
+
+/// The role from the content of `repl-state`, and whether `cluster` is there (contract §1.8).
+fn role_of(state: &str, cluster: bool) -> Role {
+    match state {
+        "primary" => Role::Primary,
+        "replica" => Role::Replica,
+        _ if cluster => Role::Cluster,
+        _ => Role::Standalone,
+    }
+}
+
 fn read(text: &str, host: &str) -> Result<Facts, FactsError> {
     let not = |reason: &str| FactsError::NotAnAppliance { host: host.into(), reason: reason.into() };
     let mut one: HashMap<&str, &str> = HashMap::new();
@@ -243,12 +270,7 @@ fn read(text: &str, host: &str) -> Result<Facts, FactsError> {
         .or_else(|| version_in(get("negotiate")))
         .ok_or_else(|| not("neither ghe-version nor ghe-negotiate-version tells a release"))?;
     let version = Version::parse(&version_text).ok_or_else(|| not("its release cannot be read"))?;
-    let role = match get("state") {
-        "primary" => Role::Primary,
-        "replica" => Role::Replica,
-        _ if one.contains_key("cluster") => Role::Cluster,
-        _ => Role::Standalone,
-    };
+    let role = role_of(get("state"), one.contains_key("cluster"));
     let present = COMMANDS
         .iter()
         .map(|(name, _)| (*name).to_owned())

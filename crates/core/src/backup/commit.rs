@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     appliance::facts::Facts,
-    seal::{FORMAT, Manifest, Outcome, SealedDataset, Source},
+    seal::{FORMAT, Manifest, Outcome, SealedDataset, Source, Topology},
     vault::{
         BlobWriter, Collector, DraftSummary, Problem, SnapshotDraft, SnapshotId, TreeId, WriteLease, tree_hex,
     },
@@ -21,6 +21,7 @@ use crate::{
 pub(super) struct Joined<'a> {
     pub(super) inputs: &'a BackupInputs<'a>,
     pub(super) facts: &'a Facts,
+    pub(super) topology: Option<Topology>,
     pub(super) tree: TreeId,
     pub(super) rows: Vec<DatasetReport>,
     pub(super) held: f64,
@@ -61,7 +62,7 @@ impl Joined<'_> {
             previous,
             program: concat!("ghevault ", env!("CARGO_PKG_VERSION")).into(),
             source: Source::Datasets,
-            topology: None,
+            topology: self.topology.clone(),
         };
         let description = self.inputs.state.seal_key()?.seal(&manifest)?;
         let sum = |field: fn(&DatasetReport) -> u64| self.rows.iter().map(field).sum::<u64>();
@@ -88,6 +89,8 @@ impl Joined<'_> {
         let snapshot = self.inputs.vault.commit(&draft, &open, lease)?;
         Ok(BackupReport {
             snapshot: snapshot.to_string(),
+            host: settings.host.clone(),
+            topology: self.topology,
             outcome,
             datasets: self.rows,
             bytes_read,

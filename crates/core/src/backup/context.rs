@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::{
     files::{entry_node::Owners, resolve::Trees, survey::Known},
+    machines::Machines,
     settings::BackupSettings,
 };
 use crate::{
@@ -32,6 +33,8 @@ pub struct Context<'a> {
     pub channel: &'a dyn Channel,
     /// The way to the other machines of its fleet.
     pub nodes: &'a dyn Nodes,
+    /// Those machines, as far as this run needs them.
+    pub machines: &'a Machines<'a>,
     /// Its facts.
     pub facts: &'a Facts,
     /// What the user wants.

@@ -1,4 +1,7 @@
-//! The part of a run during which Git maintenance is paused (contract §3.2).
+//! The part of a run during which Git maintenance is paused (contract §3.2): on the appliance, on the replicas of a primary, and on the
+//! nodes of a cluster that hold repositories or storage.
+
+use std::time::Duration;
 
 use super::{
     context::Context,
@@ -6,13 +9,26 @@ use super::{
 };
 use crate::{
     appliance::{
+        channel::{Channel, RemoteCommand},
+        facts::Role,
+        fleet::{Node, Nodes, Relay},
         gate::{Gate, GateError, GateSettings},
         lease::LeaseError,
     },
-    state::GateRecord,
+    state::{GateRecord, NodeGate},
 };
 
-/// Repositories and storage, with Git maintenance paused (contract §3.2).
+/// A machine on which maintenance is to be paused.
+struct Post<'a> {
+    name: String,
+    channel: Box<dyn Channel + 'a>,
+    /// Whether the run is worth nothing without it: replicas only slow maintenance down.
+    needed: bool,
+    /// Index among the nodes of a cluster.
+    node: Option<usize>,
+}
+
+/// Repositories and storage, with Git maintenance paused; returns for how long, in seconds.
 pub(super) fn gated(
     ctx: &Context<'_>,
     inputs: &BackupInputs<'_>,
@@ -24,37 +40,159 @@ pub(super) fn gated(
     if wanted.is_empty() {
         return Ok(0.0);
     }
-    let settings = GateSettings {
-        repositories: format!("{}/repositories", ctx.settings.data_root),
-        drain_s: ctx.settings.drain_s,
-        wait: ctx.settings.gate_wait,
-    };
-    let gate = Gate::take(ctx.channel, &settings).inspect_err(|_| ctx.settings.cancel.cancel())?;
-    if let Some(mark) = gate.mark() {
-        let record =
-            GateRecord { host: ctx.settings.host.clone(), mark: mark.clone(), pid: std::process::id() };
-        inputs.state.record_gate(&record)?;
-    }
+    let relay = Relay::through(ctx.channel);
+    let posts = posts(ctx, &relay, warnings);
+    let gates = take(ctx, &posts, warnings).inspect_err(|_| ctx.settings.cancel.cancel())?;
+    let left = write_down(ctx, inputs, &gates)?;
     std::thread::scope(|scope| {
         for name in wanted {
             scope.spawn(move || one(name));
         }
     });
-    let held = gate.held();
-    match gate.release() {
-        Ok(held) => {
-            inputs.state.forget_gate()?;
-            Ok(held.as_secs_f64())
-        }
-        Err(why) => {
+    let held = gates.first().map_or(Duration::ZERO, |(_, gate)| gate.held());
+    let mut lost = None;
+    for (post, gate) in gates {
+        let Err(why) = gate.release() else { continue };
+        let text = format!("the maintenance gate on {} was lost: {why}", shown(&post.name));
+        if !post.needed || ctx.machines.is_lost(&post.name) {
+            ctx.machines.tell(&post.name, text.clone());
+            warnings.push(text);
+        } else {
             // Maintenance may have run beside us: what was read is not to be trusted as a whole.
-            warnings.push(format!("the maintenance gate was lost after {:.1} s: {why}", held.as_secs_f64()));
-            Err(GateError::Lease(LeaseError::Refused {
-                label: "keep Git maintenance paused".into(),
-                line: why,
-                code: "lost".into(),
-            })
-            .into())
+            warnings.push(text);
+            lost = Some(why);
         }
     }
+    match lost {
+        None => {
+            match left {
+                Some(record) => inputs.state.record_gate(&record)?,
+                None => inputs.state.forget_gate()?,
+            }
+            Ok(held.as_secs_f64())
+        }
+        Some(line) => Err(GateError::Lease(LeaseError::Refused {
+            label: "keep Git maintenance paused".into(),
+            line,
+            code: "lost".into(),
+        })
+        .into()),
+    }
+}
+
+fn shown(name: &str) -> &str {
+    if name.is_empty() { "the appliance" } else { name }
+}
+
+/// Where maintenance is to be paused.
+fn posts<'a>(ctx: &'a Context<'_>, relay: &'a Relay<'_>, warnings: &mut Vec<String>) -> Vec<Post<'a>> {
+    let own = ctx.machines.fleet().own.clone();
+    if ctx.machines.cluster() {
+        let mut at = ctx.machines.serving("git");
+        at.extend(ctx.machines.serving("storage"));
+        at.sort_unstable();
+        at.dedup();
+        let post = |at: usize| {
+            let channel = ctx.machines.channel(at)?;
+            let name = ctx.machines.name(at).to_owned();
+            Some(Post { name, channel: Box::new(channel), needed: true, node: Some(at) })
+        };
+        return at.into_iter().filter_map(post).collect();
+    }
+    let mut posts = vec![Post { name: own, channel: Box::new(ctx.channel), needed: true, node: None }];
+    if ctx.facts.role == Role::Primary {
+        for name in replicas(ctx, warnings) {
+            let node = Node { name: name.clone(), ..Node::default() };
+            match relay.channel(&node) {
+                Ok(channel) => posts.push(Post { name, channel, needed: false, node: None }),
+                Err(why) => ctx.machines.tell(&name, why.to_string()),
+            }
+        }
+    }
+    posts
+}
+
+/// The replicas, as the primary lists them; as `cluster.conf` marks them when its command fails.
+fn replicas(ctx: &Context<'_>, warnings: &mut Vec<String>) -> Vec<String> {
+    let command = RemoteCommand::new("list replicas", "ghe-cluster-nodes --replica");
+    let why = match ctx.channel.run(&command, &[]) {
+        Ok(out) if out.exit.status.success() => {
+            return String::from_utf8_lossy(&out.stdout).split_whitespace().map(str::to_owned).collect();
+        }
+        Ok(out) => out.exit.status.to_string(),
+        Err(source) => source.to_string(),
+    };
+    warnings
+        .push(format!("`ghe-cluster-nodes --replica` failed ({why}); replicas are taken from cluster.conf"));
+    let fleet = ctx.machines.fleet();
+    fleet.nodes.iter().filter(|node| node.replica && node.name != fleet.own).map(|n| n.name.clone()).collect()
+}
+
+/// Pauses maintenance everywhere at once; a machine that is not needed only costs a warning.
+fn take<'a>(
+    ctx: &Context<'_>,
+    posts: &'a [Post<'a>],
+    warnings: &mut Vec<String>,
+) -> Result<Vec<(&'a Post<'a>, Gate)>, GateError> {
+    let settings = |post: &Post<'_>| GateSettings {
+        repositories: format!("{}/repositories", ctx.settings.data_root),
+        drain_s: ctx.settings.drain_s,
+        wait: if post.needed { ctx.settings.gate_wait } else { Duration::ZERO },
+    };
+    let one = |post: &Post<'_>| Gate::take(&*post.channel, &settings(post));
+    let one = &one;
+    let ends: Vec<Result<Gate, GateError>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = posts.iter().map(|post| scope.spawn(move || one(post))).collect();
+        let ended = |_| {
+            let (line, code) = ("its thread ended early".into(), "lost".into());
+            Err(LeaseError::Refused { label: "pause Git maintenance".into(), line, code }.into())
+        };
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(ended)).collect()
+    });
+    let mut gates = Vec::new();
+    for (post, end) in posts.iter().zip(ends) {
+        match (end, post.node) {
+            (Ok(gate), _) => gates.push((post, gate)),
+            // A node that cannot be reached gives nothing either: its routes come from others.
+            (Err(GateError::Lease(LeaseError::Channel(why))), Some(at)) => {
+                ctx.machines.lose(at, why.to_string());
+            }
+            (Err(why), _) if post.needed => return Err(why),
+            (Err(why), _) => {
+                warnings.push(format!("Git maintenance was not paused on the replica {}: {why}", post.name));
+                ctx.machines.tell(&post.name, why.to_string());
+            }
+        }
+    }
+    Ok(gates)
+}
+
+/// Writes down where gates are closed, beside those of earlier runs that could not be opened yet; returns the record that stays when
+/// those of this run are open again.
+fn write_down(
+    ctx: &Context<'_>,
+    inputs: &BackupInputs<'_>,
+    gates: &[(&Post<'_>, Gate)],
+) -> Result<Option<GateRecord>, BackupError> {
+    let mut marks = gates
+        .iter()
+        .filter_map(|(post, gate)| Some(NodeGate { node: post.name.clone(), mark: gate.mark()?.clone() }));
+    let Some(first) = marks.next() else { return Ok(None) };
+    let mut others: Vec<NodeGate> = marks.collect();
+    let mut left = None;
+    if let Some(mut before) = inputs.state.gate()? {
+        before
+            .others
+            .retain(|gate| gate.node != first.node && others.iter().all(|new| new.node != gate.node));
+        others.extend(before.others.iter().cloned());
+        left = Some(before).filter(|before| !before.others.is_empty());
+    }
+    inputs.state.record_gate(&GateRecord {
+        host: ctx.settings.host.clone(),
+        mark: first.mark,
+        pid: std::process::id(),
+        node: first.node,
+        others,
+    })?;
+    Ok(left)
 }

@@ -1,14 +1,10 @@
 //! What is looked at before anything is read: may this appliance be backed up, into this vault, by this host?
 
-use super::{
-    run::{BackupError, BackupInputs},
-    settings::BackupSettings,
-};
+use super::{run::BackupError, settings::BackupSettings};
 use crate::{
     appliance::{
         channel::Channel,
         facts::{self, Facts, Role},
-        gate,
     },
     seal::Seal,
     vault::Snapshot,
@@ -33,20 +29,17 @@ pub(super) fn guard(facts: &Facts, settings: &BackupSettings) -> Result<Vec<Stri
     }
     match facts.role {
         Role::Replica if !settings.allow_replica => {
-            return refuse(
-                "this is a high-availability replica; back up the primary, or allow replicas".into(),
-            );
+            let fleet = facts.fleet.as_ref();
+            let primary = fleet.and_then(|fleet| fleet.likely_primary());
+            let likely = primary.map_or_else(String::new, |name| format!(", probably `{name}`"));
+            return refuse(format!(
+                "this is a high-availability replica; back up its primary{likely}, or allow replicas"
+            ));
         }
         Role::Replica => {
             warnings.push("a replica was backed up; its data may be in a transient state".into());
         }
-        Role::Cluster => {
-            return refuse("this is a node of a cluster, which this release does not back up".into());
-        }
-        Role::Primary => {
-            warnings.push("the appliance has replicas; their Git maintenance was not paused".into());
-        }
-        Role::Standalone => {}
+        Role::Cluster | Role::Primary | Role::Standalone => {}
     }
     if facts.backup_service_running {
         return refuse("the appliance's own Backup Service is running; both would use the same gate".into());
@@ -73,8 +66,20 @@ pub(super) fn same_appliance(
     if before.uuid == facts.uuid {
         return Ok(false);
     }
+    let nodes = before.topology.as_ref().map_or(&[][..], |topology| &topology.nodes);
+    let known = |uuid: &str| !uuid.is_empty() && nodes.iter().any(|node| node.uuid == uuid);
+    // Any node of a cluster stands for it.
+    let fleet = facts.fleet.as_ref().filter(|_| facts.role == Role::Cluster);
+    if fleet.is_some_and(|fleet| fleet.nodes.iter().any(|node| known(&node.uuid))) {
+        return Ok(false);
+    }
     let text =
         format!("the appliance's UUID is {}, the vault's last snapshot is of {}", facts.uuid, before.uuid);
+    if known(&facts.uuid) {
+        let was = &before.host;
+        warnings.push(format!("{text}: the replica was promoted since ({was} was backed up then)"));
+        return Ok(true);
+    }
     if channel.host_key().is_some_and(|key| key == before.host_key) {
         warnings
             .push(format!("{text}; its host key is the same, so this looks like a promotion or a restore"));
@@ -85,32 +90,6 @@ pub(super) fn same_appliance(
         return Ok(true);
     }
     Err(BackupError::Refused { reason: format!("{text}: this vault belongs to another appliance") })
-}
-
-/// Removes a gate that a dead run of this host left behind (contract §3.3).
-pub(super) fn heal_gate(inputs: &BackupInputs<'_>, warnings: &mut Vec<String>) -> Result<(), BackupError> {
-    let Some(record) = inputs.state.gate()? else { return Ok(()) };
-    if record.host != inputs.settings.host || runs_elsewhere(record.pid) {
-        return Ok(());
-    }
-    let repositories = format!("{}/repositories", inputs.settings.data_root);
-    let removed =
-        gate::remove(inputs.channel, &repositories, &record.mark).map_err(facts::FactsError::Channel)?;
-    if removed {
-        warnings.push("a maintenance gate that an earlier run had left was removed".into());
-    }
-    inputs.state.forget_gate()?;
-    Ok(())
-}
-
-/// Whether the process that recorded a gate is still there, and is not this one: in a container every run has the same number.
-fn runs_elsewhere(pid: u32) -> bool {
-    if pid == std::process::id() {
-        return false;
-    }
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    // A process of somebody else is no run of ours.
-    pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
 }
 
 #[cfg(test)]
@@ -136,13 +115,14 @@ mod tests {
     fn a_replica_is_refused_unless_it_is_allowed_by_name() {
         let replica = answers("state=replica\n");
         assert!(refusal(&replica).contains("replica"));
+        let pair = "state=replica\ncluster=1\nown=ghe-b\nconf=[cluster]\nconf=mysql-master = ghe-a\nconf=[cluster \"ghe-a\"]\n";
+        assert!(refusal(&answers(pair)).contains("probably `ghe-a`"));
         let allowed = BackupSettings { allow_replica: true, ..BackupSettings::new("h") };
         assert_eq!(guard(&replica, &allowed).unwrap().len(), 1);
     }
 
     #[test]
-    fn a_cluster_a_running_backup_service_and_a_missing_command_are_refused() {
-        assert!(refusal(&answers("cluster=1\n")).contains("cluster"));
+    fn a_running_backup_service_and_a_missing_command_are_refused() {
         assert!(refusal(&answers("service=1\n")).contains("Backup Service"));
         assert!(refusal(&facts::read_for_tests("")).contains("lacks the command"));
     }

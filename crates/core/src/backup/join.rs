@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     appliance::facts::Facts,
-    seal::Outcome,
+    seal::{Outcome, Topology},
     vault::{DirNode, Graft, TreeId, VaultError, VaultReader},
 };
 
@@ -44,6 +44,7 @@ pub(super) struct Finished<'a, 'c> {
     pub(super) inputs: &'a BackupInputs<'a>,
     pub(super) ctx: &'c Context<'c>,
     pub(super) facts: &'a Facts,
+    pub(super) topology: Option<Topology>,
     pub(super) done: Vec<Done>,
     pub(super) held: f64,
     pub(super) warnings: Vec<String>,
@@ -53,7 +54,7 @@ pub(super) struct Finished<'a, 'c> {
 impl<'a> Finished<'a, '_> {
     /// Joins what the datasets contributed into one tree.
     pub(super) fn join(self) -> Result<Joined<'a>, BackupError> {
-        let Self { inputs, ctx, facts, done, held, mut warnings, clock } = self;
+        let Self { inputs, ctx, facts, topology, done, held, mut warnings, clock } = self;
         let mut graft = Graft::default();
         let mut units: BTreeMap<Vec<u8>, [u8; 16]> = BTreeMap::new();
         let mut refs: BTreeMap<Vec<u8>, [u8; 32]> = BTreeMap::new();
@@ -110,7 +111,7 @@ impl<'a> Finished<'a, '_> {
         write_pages(ctx, &mut graft, pages::UNITS, &units)?;
         write_pages(ctx, &mut graft, pages::REFS, &refs)?;
         let tree = graft.apply(ctx.reader, ctx.writer, ctx.parent)?;
-        Ok(Joined { inputs, facts, tree, rows, held, warnings, started: ctx.started, clock })
+        Ok(Joined { inputs, facts, topology, tree, rows, held, warnings, started: ctx.started, clock })
     }
 }
 
@@ -121,7 +122,7 @@ fn drop_gone_items(ctx: &Context<'_>, rows: &[DatasetReport], graft: &mut Graft)
     for node in ctx.reader.tree(&parent)?.nodes {
         let name = node.name().to_string_lossy().into_owned();
         let owner = match name.as_str() {
-            "saml-keys.tar" | "ssl-ca-certificates.tar" => "settings",
+            "saml-keys.tar" | "ssl-ca-certificates.tar" | "uuid" | "cluster.conf" => "settings",
             "es-scan-complete" => "audit-log",
             "mysql.sql"
             | "mysql.sql.gz"
@@ -147,7 +148,8 @@ fn prune_removals(graft: &mut Graft) {
 /// Version and strategy, as backup-utils writes them (contract §4.3).
 fn write_small(ctx: &Context<'_>, graft: &mut Graft, facts: &Facts) -> Result<(), VaultError> {
     let version = format!("v{}\n", facts.version_text);
-    for (path, text) in [("version", version.as_str()), ("strategy", "rsync\n")] {
+    let strategy = if ctx.machines.cluster() { "cluster\n" } else { "rsync\n" };
+    for (path, text) in [("version", version.as_str()), ("strategy", strategy)] {
         graft.replace.insert(path.into(), ctx.store_bytes(path.as_bytes(), text.as_bytes())?);
     }
     Ok(())

@@ -6,14 +6,17 @@ pub mod dataset;
 pub mod files;
 mod gated;
 mod guard;
+mod heal;
 pub mod host_keys;
 mod join;
+mod machines;
 pub mod mssql;
 pub mod pages;
 pub mod report;
 pub mod run;
 mod serving;
 pub mod settings;
+mod still;
 pub mod unit;
 
 pub use report::{BackupReport, DatasetReport};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::seal::Outcome;
+use crate::seal::{Outcome, Topology};
 
 /// One dataset of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -30,6 +30,11 @@ pub struct DatasetReport {
 pub struct BackupReport {
     /// Id of the snapshot, hexadecimal.
     pub snapshot: String,
+    /// The machine that was backed up, as it was named.
+    pub host: String,
+    /// The machines behind the appliance, and what was wrong with them; `None` for a single one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topology: Option<Topology>,
     /// What it is worth.
     pub outcome: Outcome,
     /// The datasets.

@@ -12,11 +12,14 @@ use super::{
     dataset,
     files::{entry_node::Owners, survey::Known},
     gated::gated,
-    guard::{guard, heal_gate, same_appliance},
+    guard::{guard, same_appliance},
+    heal::heal_gates,
     join::{Finished, read_pages},
+    machines::Machines,
     pages,
     report::BackupReport,
     settings::{BackupSettings, DATASETS},
+    still::still_the_same,
 };
 use crate::{
     appliance::{channel::Channel, facts, fleet::Nodes, gate::GateError},
@@ -77,6 +80,26 @@ pub enum BackupError {
         /// The first problem.
         first: String,
     },
+    /// The machine lost its part in the pair, or another one answers in its place.
+    #[error(
+        "`{host}` was {was} when the run began and is {is} now: what was read is no state of the appliance"
+    )]
+    Changed {
+        /// The machine as it was named.
+        host: String,
+        /// Its part at the start.
+        was: String,
+        /// Its part now.
+        is: String,
+    },
+    /// The primary stopped answering.
+    #[error("the primary `{host}` stopped answering during the run: {why}")]
+    LostPrimary {
+        /// The machine as it was named.
+        host: String,
+        /// What is known of it.
+        why: String,
+    },
     /// The user ended the run.
     #[error("the backup was cancelled")]
     Cancelled,
@@ -113,7 +136,8 @@ pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
     let facts = facts::probe(inputs.channel, &settings.data_root, &settings.host)?;
     let mut warnings = guard(&facts, settings)?;
     let fitting = settings.fitting(&facts);
-    heal_gate(inputs, &mut warnings)?;
+    heal_gates(inputs, &facts, &mut warnings)?;
+    let machines = Machines::open(&facts, inputs.channel, inputs.nodes)?;
     let list = inputs.vault.snapshots()?;
     for (id, why) in &list.damaged {
         warnings.push(format!("snapshot {id} is damaged: {why}"));
@@ -142,6 +166,7 @@ pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
     let ctx = Context {
         channel: inputs.channel,
         nodes: inputs.nodes,
+        machines: &machines,
         facts: &facts,
         settings: &fitting,
         parent: parent.as_ref().map(|parent| parent.tree),
@@ -153,11 +178,14 @@ pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
         started,
         promoted,
     };
-    let (done, held) = capture_all(&ctx, inputs, &mut warnings)?;
+    let ran = capture_all(&ctx, inputs, &mut warnings);
+    still_the_same(inputs, &facts, ran.is_err(), &mut warnings)?;
+    let (done, held) = ran?;
     if settings.cancel.is_cancelled() {
         return Err(BackupError::Cancelled);
     }
-    let run = Finished { inputs, ctx: &ctx, facts: &facts, done, held, warnings, clock };
+    let topology = machines.sealed();
+    let run = Finished { inputs, ctx: &ctx, facts: &facts, topology, done, held, warnings, clock };
     let joined = run.join()?;
     joined.commit(writer, &lease, parent.as_ref().map(|parent| parent.id), previous)
 }

@@ -1,6 +1,9 @@
 //! Which machine serves what: a database of a cluster lives on one of its nodes (contract §7.4).
 
-use super::context::{CaptureError, Context};
+use super::{
+    context::{CaptureError, Context},
+    files::resolve::Trust,
+};
 use crate::appliance::{
     channel::Channel,
     facts::Role,
@@ -8,6 +11,18 @@ use crate::appliance::{
 };
 
 impl Context<'_> {
+    /// How far facts about files of the parent snapshot are believed in this run.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        if self.settings.full {
+            Trust::Nothing
+        } else if self.promoted {
+            Trust::Names
+        } else {
+            Trust::Facts
+        }
+    }
+
     /// A channel to the machine that serves `role` (`mysql`, `mssql`, `redis`, `git`, …): the connected one, unless the appliance is a
     /// cluster whose master of that role is another node.
     ///

@@ -51,6 +51,36 @@ pub struct GateRecord {
     pub mark: GateMark,
     /// Process that holds it.
     pub pid: u32,
+    /// Name of the machine behind `host`; empty for a single appliance.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub node: String,
+    /// Gates on other machines of the same fleet: replicas, or nodes of a cluster.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<NodeGate>,
+}
+
+/// A gate on another machine than the one that was connected to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeGate {
+    /// Name of the machine.
+    pub node: String,
+    /// Which file there.
+    pub mark: GateMark,
+}
+
+impl GateRecord {
+    /// Whether this record is about the gate `mark` on the machine `node` (empty when nameless) that answers as `host`.
+    #[must_use]
+    pub fn made(&self, host: &str, node: &str, mark: &GateMark) -> bool {
+        let here = self.host == host || (!node.is_empty() && self.node == node);
+        (here && self.mark == *mark) || self.others.iter().any(|one| one.node == node && one.mark == *mark)
+    }
+
+    /// The record of a single appliance's gate.
+    #[must_use]
+    pub fn single(host: impl Into<String>, mark: GateMark, pid: u32) -> Self {
+        Self { host: host.into(), mark, pid, node: String::new(), others: Vec::new() }
+    }
 }
 
 impl StateFolder {
@@ -165,12 +195,24 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = StateFolder::open(dir.path()).unwrap();
         assert_eq!(state.gate().unwrap(), None);
-        let record = GateRecord { host: "h".into(), mark: GateMark { inode: 1, mtime: 2 }, pid: 3 };
+        let record = GateRecord::single("h", GateMark { inode: 1, mtime: 2 }, 3);
         state.record_gate(&record).unwrap();
         assert_eq!(state.gate().unwrap(), Some(record));
         state.forget_gate().unwrap();
         state.forget_gate().unwrap();
         assert_eq!(state.gate().unwrap(), None);
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_release_is_still_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = r#"{"host":"h","mark":{"inode":1,"mtime":2},"pid":3}"#;
+        fs::write(dir.path().join("gate.json"), old).unwrap();
+        let state = StateFolder::open(dir.path()).unwrap();
+        let record = GateRecord::single("h", GateMark { inode: 1, mtime: 2 }, 3);
+        assert_eq!(state.gate().unwrap().as_ref(), Some(&record));
+        state.record_gate(&record).unwrap();
+        assert_eq!(fs::read_to_string(dir.path().join("gate.json")).unwrap(), old);
     }
 
     #[test]

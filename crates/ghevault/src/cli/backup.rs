@@ -1,6 +1,6 @@
 //! `ghevault backup`: pulls the appliance into the vault.
 
-use super::{Invocation, connect, vault};
+use super::{Invocation, source, vault};
 use crate::{
     error::{CommandError, CommandResult, Kind},
     output::{
@@ -10,7 +10,6 @@ use crate::{
 };
 use clap::Args;
 use ghevault_core::{
-    appliance::fleet::Relay,
     backup::{self, BackupInputs, BackupReport, BackupSettings, DATASETS},
     seal::Outcome,
     state::StateFolder,
@@ -58,16 +57,17 @@ pub fn dataset(text: &str) -> Result<String, String> {
 /// # Errors
 /// There is no snapshot, or a partial one.
 pub fn run(arguments: &BackupArgs, invocation: &Invocation) -> CommandResult {
-    let target = connect::configured_target(&invocation.settings)?;
-    let mut settings = settings(arguments, invocation, target.to_string())?;
+    let allow_replica = arguments.allow_replica || invocation.settings.allow_replica;
+    let source = source::open(invocation, allow_replica)?;
+    let mut settings = settings(arguments, invocation, source.target.to_string())?;
     let opened = vault::open(invocation)?;
     let state = StateFolder::open(&invocation.settings.state)?;
     settings.cancel = invocation.interrupt.cooperative();
-    let channel = connect::channel(invocation, target)?;
+    let channel = &source.channel;
     let progress = invocation.screen.progress();
     let inputs = BackupInputs {
-        channel: &*channel,
-        nodes: &Relay::through(&*channel),
+        channel: &**channel,
+        nodes: &source.nodes,
         vault: &opened,
         settings: &settings,
         state: &state,
@@ -152,6 +152,14 @@ fn text(report: &BackupReport) -> String {
     for row in &report.datasets {
         for problem in &row.problems {
             let _ = writeln!(text, "{}: {problem}", row.name);
+        }
+    }
+    if let Some(topology) = &report.topology {
+        let _ = writeln!(text, "{} was backed up, as {}", report.host, topology.role);
+        for node in &topology.nodes {
+            if let Some(trouble) = &node.trouble {
+                let _ = writeln!(text, "{}: {trouble}", node.name);
+            }
         }
     }
     for warning in &report.warnings {

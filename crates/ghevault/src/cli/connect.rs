@@ -2,7 +2,10 @@
 
 use super::Invocation;
 use crate::{
-    config::settings::{Settings, Transport},
+    config::{
+        layer::Value,
+        settings::{Settings, Transport},
+    },
     error::{CommandError, CommandResult},
 };
 use ghevault_core::{
@@ -28,6 +31,25 @@ pub fn configured_target(settings: &Settings) -> CommandResult<Target> {
     })?;
     note_oddity(&target);
     Ok(target)
+}
+
+/// All machines of the settings, in their order.
+///
+/// # Errors
+/// None is named, or a name makes no sense.
+pub fn configured_targets(settings: &Settings) -> CommandResult<Vec<Target>> {
+    settings.require_host()?;
+    let parse = |value: &Value| {
+        Target::parse(&value.text).map_err(|error| {
+            CommandError::usage(format!("{}: {error}", value.origin))
+                .hint("Write `[user@]host[:port]`, with commas between several; the port is 122.")
+        })
+    };
+    let mut targets: Vec<Target> = settings.hosts.iter().map(parse).collect::<CommandResult<_>>()?;
+    let mut seen = std::collections::HashSet::new();
+    targets.retain(|target| seen.insert(target.clone()));
+    targets.iter().for_each(note_oddity);
+    Ok(targets)
 }
 
 /// An appliance named on the command line.
@@ -76,6 +98,14 @@ pub fn pins(settings: &Settings) -> PinStore {
 /// # Errors
 /// No key, no pin, no connection.
 pub fn channel(invocation: &Invocation, target: Target) -> CommandResult<Arc<dyn Channel>> {
+    Ok(transport::connect(way(invocation, target)?)?)
+}
+
+/// The way to an appliance.
+///
+/// # Errors
+/// No key.
+pub fn way(invocation: &Invocation, target: Target) -> CommandResult<TransportSettings> {
     let settings = &invocation.settings;
     let source = settings.require_ssh_key()?;
     let key = SshKey::parse(&secret(source, "the SSH key")?, None).map_err(|error| {
@@ -89,5 +119,5 @@ pub fn channel(invocation: &Invocation, target: Target) -> CommandResult<Arc<dyn
     };
     way.bandwidth = settings.bytes_per_s_max.and_then(NonZeroU64::new);
     way.ssh_options.clone_from(&settings.ssh_options);
-    Ok(transport::connect(way)?)
+    Ok(way)
 }

@@ -2,7 +2,11 @@
 
 mod checks;
 
-use super::{Invocation, connect, vault};
+use super::{
+    Invocation, connect,
+    source::{self, Source},
+    vault,
+};
 use crate::{
     error::{CommandError, CommandResult, Kind},
     output,
@@ -11,15 +15,15 @@ use checks::{Check, Status};
 use clap::Args;
 use ghevault_core::{
     appliance::{
-        channel::Channel,
-        facts::{self, Facts},
+        channel::{Channel, RemoteCommand},
+        facts::{self, Facts, Role},
+        fleet::{Nodes, Relay},
         gate,
         hostkeys::LeakedKeys,
     },
     seal::Outcome,
     state::StateFolder,
 };
-use std::sync::Arc;
 
 /// Folder of an appliance's data (contract §1.8).
 const DATA: &str = "/data/user";
@@ -44,18 +48,21 @@ pub fn run(_: &DoctorArgs, invocation: &Invocation) -> CommandResult {
     let mut found = Vec::new();
     let mut facts = None;
     match connected(invocation) {
-        Ok(channel) => {
+        Ok(source) => {
+            let channel = &source.channel;
             found.push(Check::ok(
                 "connection",
-                format!("host key {}", channel.host_key().unwrap_or_default()),
+                format!("{}, host key {}", source.target, channel.host_key().unwrap_or_default()),
             ));
+            found.extend(checks::of_candidates(&source.candidates));
             match pinned_keys(invocation) {
                 Ok(check) => found.push(check),
                 Err(error) => found.push(failed("host keys", error)),
             }
-            match appliance(&*channel) {
+            match appliance(&**channel) {
                 Ok((told, checks)) => {
                     found.extend(checks);
+                    found.extend(topology(&source, &told));
                     facts = Some(told);
                 }
                 Err(error) => found.push(failed("appliance", error)),
@@ -83,8 +90,8 @@ pub fn run(_: &DoctorArgs, invocation: &Invocation) -> CommandResult {
 }
 
 /// A channel to the appliance.
-fn connected(invocation: &Invocation) -> CommandResult<Arc<dyn Channel>> {
-    connect::channel(invocation, connect::configured_target(&invocation.settings)?)
+fn connected(invocation: &Invocation) -> CommandResult<Source> {
+    source::open(invocation, invocation.settings.allow_replica)
 }
 
 /// Whether the pinned keys are the appliance's alone (contract §9).
@@ -107,6 +114,22 @@ fn appliance(channel: &dyn Channel) -> CommandResult<(Facts, Vec<Check>)> {
         ),
     });
     Ok((facts, found))
+}
+
+/// The other machines of the fleet: can each be reached the way a backup reaches it?
+fn topology(source: &Source, facts: &Facts) -> Vec<Check> {
+    let Some(fleet) = &facts.fleet else { return Vec::new() };
+    let relay = Relay::through(&*source.channel);
+    let others = fleet.nodes.iter().filter(|node| node.name != fleet.own);
+    others
+        .map(|node| {
+            let nodes: &dyn Nodes = if facts.role == Role::Cluster { &source.nodes } else { &relay };
+            let asked = nodes
+                .channel(node)
+                .and_then(|channel| channel.run(&RemoteCommand::new("ask a node", "true"), &[]).map(|_| ()));
+            checks::of_node(node, asked.map_err(|why| CommandError::from(why)))
+        })
+        .collect()
 }
 
 /// The key that signs seals on this host.

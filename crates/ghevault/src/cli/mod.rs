@@ -14,6 +14,7 @@ mod gate;
 mod init;
 mod restore;
 mod snapshots;
+mod source;
 mod trust;
 mod vault;
 mod verify;

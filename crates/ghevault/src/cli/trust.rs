@@ -4,9 +4,12 @@ use super::{Invocation, connect};
 use crate::error::{CommandError, CommandResult};
 use clap::Args;
 use ghevault_core::appliance::{
-    hostkeys::{HostKey, LeakedKeys},
+    facts::{self, FactsError, Role},
+    fleet::Jump,
+    hostkeys::{HostKey, LeakedKeys, PinStore},
     russh,
     target::Target,
+    transport,
 };
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -54,96 +57,197 @@ struct KeyRow {
     pinned: bool,
 }
 
+/// What one machine shows, and what is pinned for it.
+struct Shown {
+    /// What messages call it.
+    named: String,
+    /// The name of its pins.
+    pin_name: String,
+    keys: Vec<HostKey>,
+    pinned: Vec<HostKey>,
+}
+
+impl Shown {
+    fn known(&self) -> bool {
+        self.keys.iter().all(|key| self.pinned.contains(key))
+    }
+}
+
+/// One machine in the result.
+#[derive(Debug, Serialize)]
+struct HostRow {
+    host: String,
+    keys: Vec<KeyRow>,
+}
+
 /// Shows and pins.
 ///
 /// # Errors
 /// No connection, nothing accepted, or the store cannot be written.
 pub fn run(arguments: &TrustArgs, invocation: &Invocation) -> CommandResult {
-    let target = match &arguments.host {
-        Some(text) => connect::named_target(text)?,
-        None => connect::configured_target(&invocation.settings)?,
+    let targets = match &arguments.host {
+        Some(text) => vec![connect::named_target(text)?],
+        None => connect::configured_targets(&invocation.settings)?,
     };
-    let shown = russh::scan(&target, SCAN_LIMIT)?;
     let store = connect::pins(&invocation.settings);
-    let pinned = store.pins(&target)?;
-    let known = |key: &HostKey| pinned.contains(key);
-    let accepted: Vec<HostKey> = if !arguments.accept.is_empty() {
-        accept_named(&target, &shown, &arguments.accept)?
-    } else if shown.iter().all(known) {
-        shown.clone()
-    } else {
-        ask(&target, &shown, &pinned, invocation)?
-    };
-    // Keys that are pinned and still shown stay; those that the appliance no longer shows go.
-    let keep: Vec<HostKey> =
-        shown.iter().filter(|key| accepted.contains(key) || known(key)).cloned().collect();
-    if let Some(warning) = LeakedKeys::known().warning(&keep, &target.to_string()) {
-        tracing::warn!("{warning}");
+    let mut first = Vec::new();
+    for target in &targets {
+        let pin_name = target.known_hosts_name();
+        let pinned = store.pins_of(&pin_name)?;
+        let keys = russh::scan(target, SCAN_LIMIT)?;
+        first.push(Shown { named: target.to_string(), pin_name, keys, pinned });
     }
-    if keep != pinned {
-        store.replace(&target, &keep)?;
-    }
-    let rows: Vec<KeyRow> = shown
-        .iter()
-        .map(|key| KeyRow { kind: key.kind(), fingerprint: key.fingerprint(), pinned: keep.contains(key) })
-        .collect();
-    let value = serde_json::json!({ "host": target.to_string(), "keys": rows });
+    let argument = arguments.host.as_ref().map_or_else(String::new, |host| format!(" {host}"));
+    let mut rows = settle(&first, arguments, invocation, &store, &argument)?;
+    let nodes = nodes(&targets[0], invocation, &store)?;
+    rows.extend(settle(&nodes, arguments, invocation, &store, &argument)?);
+    let value = serde_json::json!({ "host": rows[0].host, "keys": rows[0].keys, "hosts": (rows.len() > 1).then_some(&rows) });
     invocation.screen.result(&value, || {
-        let lines: Vec<String> = keep.iter().map(|key| format!("pinned for {target}: {key}")).collect();
+        let line = |host: &str, key: &KeyRow| format!("pinned for {host}: {} {}", key.kind, key.fingerprint);
+        let lines: Vec<String> = rows
+            .iter()
+            .flat_map(|row| row.keys.iter().filter(|key| key.pinned).map(|key| line(&row.host, key)))
+            .collect();
         lines.join("\n")
     });
     Ok(())
 }
 
+/// What the nodes of a cluster show, asked through the appliance that was just pinned; none without an SSH key, or without a cluster.
+fn nodes(target: &Target, invocation: &Invocation, store: &PinStore) -> CommandResult<Vec<Shown>> {
+    if invocation.settings.ssh_key.is_none() {
+        return Ok(Vec::new());
+    }
+    let way = connect::way(invocation, target.clone())?;
+    let asked = transport::connect(way.clone())
+        .map_err(FactsError::from)
+        .and_then(|channel| facts::probe(&*channel, "/data/user", &target.to_string()));
+    let facts = match asked {
+        Ok(facts) => facts,
+        Err(why) => {
+            tracing::warn!("{target} could not be asked for its nodes, whose keys are not looked at: {why}");
+            return Ok(Vec::new());
+        }
+    };
+    let Some(fleet) = facts.fleet.filter(|_| facts.role == Role::Cluster) else { return Ok(Vec::new()) };
+    let jump = Jump::through(way);
+    let mut shown = Vec::new();
+    for node in fleet.nodes.iter().filter(|node| node.name != fleet.own && !node.offline) {
+        let way = jump.way(node)?;
+        let pin_name = way.pin_name();
+        match jump.scan(node) {
+            Ok(keys) => {
+                shown.push(Shown { named: way.named(), pinned: store.pins_of(&pin_name)?, pin_name, keys })
+            }
+            Err(why) => tracing::warn!("the host keys of {} cannot be looked at: {why}", node.name),
+        }
+    }
+    Ok(shown)
+}
+
+/// Accepts, or asks, and pins.
+fn settle(
+    all: &[Shown],
+    arguments: &TrustArgs,
+    invocation: &Invocation,
+    store: &PinStore,
+    argument: &str,
+) -> CommandResult<Vec<HostRow>> {
+    if arguments.accept.is_empty() && !all.iter().all(Shown::known) {
+        show(all, invocation);
+        if invocation.screen.json || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+            return Err(nobody(all, argument));
+        }
+    }
+    let mut rows = Vec::new();
+    for one in all {
+        let accepted = if one.known() {
+            one.keys.clone()
+        } else if arguments.accept.is_empty() {
+            ask(one)?
+        } else {
+            accept_named(one, &arguments.accept)?
+        };
+        // Keys that are pinned and still shown stay; those that the appliance no longer shows go.
+        let stays = |key: &&HostKey| accepted.contains(key) || one.pinned.contains(key);
+        let keep: Vec<HostKey> = one.keys.iter().filter(stays).cloned().collect();
+        if let Some(warning) = LeakedKeys::known().warning(&keep, &one.named) {
+            tracing::warn!("{warning}");
+        }
+        if keep != one.pinned {
+            store.replace_of(&one.pin_name, &keep)?;
+        }
+        let row = |key: &HostKey| KeyRow {
+            kind: key.kind(),
+            fingerprint: key.fingerprint(),
+            pinned: keep.contains(key),
+        };
+        rows.push(HostRow { host: one.named.clone(), keys: one.keys.iter().map(row).collect() });
+    }
+    Ok(rows)
+}
+
 /// The shown keys with one of the named fingerprints.
-fn accept_named(target: &Target, shown: &[HostKey], named: &[String]) -> CommandResult<Vec<HostKey>> {
+fn accept_named(one: &Shown, named: &[String]) -> CommandResult<Vec<HostKey>> {
     let accepted: Vec<HostKey> =
-        shown.iter().filter(|key| named.contains(&key.fingerprint())).cloned().collect();
+        one.keys.iter().filter(|key| named.contains(&key.fingerprint())).cloned().collect();
     if accepted.is_empty() {
-        let shown: Vec<String> = shown.iter().map(ToString::to_string).collect();
+        let shown: Vec<String> = one.keys.iter().map(ToString::to_string).collect();
         return Err(CommandError::new(
             crate::error::Kind::Refused,
-            format!("{target} shows none of the accepted keys; it shows {}", shown.join(", ")),
+            format!("{} shows none of the accepted keys; it shows {}", one.named, shown.join(", ")),
         )
         .hint("Compare with the appliance's console. If they differ, somebody else may be answering in its place."));
     }
     Ok(accepted)
 }
 
+/// Shows what is not known yet.
+fn show(all: &[Shown], invocation: &Invocation) {
+    for one in all.iter().filter(|one| !one.known()) {
+        let mut text = format!("{} shows:\n", one.named);
+        for key in &one.keys {
+            let known = if one.pinned.contains(key) { " (pinned)" } else { "" };
+            let _ = writeln!(text, "  {key}{known}");
+        }
+        for key in one.pinned.iter().filter(|key| !one.keys.contains(key)) {
+            let _ = writeln!(text, "pinned until now, no longer shown:\n  {key}");
+        }
+        invocation.screen.say(text.trim_end());
+    }
+}
+
+/// The error when keys are to be accepted and nobody is there.
+fn nobody(all: &[Shown], argument: &str) -> CommandError {
+    let unknown: Vec<&Shown> = all.iter().filter(|one| !one.known()).collect();
+    let names: Vec<&str> = unknown.iter().map(|one| one.named.as_str()).collect();
+    let mut flags: Vec<String> = unknown
+        .iter()
+        .flat_map(|one| one.keys.iter().map(|key| format!("--accept {}", key.fingerprint())))
+        .collect();
+    flags.dedup();
+    let mut seen = std::collections::HashSet::new();
+    flags.retain(|flag| seen.insert(flag.clone()));
+    CommandError::failure(format!(
+        "the host keys of {} are not pinned: nobody was there to accept them",
+        names.join(", ")
+    ))
+    .hint(format!(
+        "Compare the fingerprints with the appliance's console, then run `ghevault trust{argument} {}`.",
+        flags.join(" ")
+    ))
+}
+
 /// Asks a person; everything but a clear yes means no.
-fn ask(
-    target: &Target,
-    shown: &[HostKey],
-    pinned: &[HostKey],
-    invocation: &Invocation,
-) -> CommandResult<Vec<HostKey>> {
-    let mut text = format!("{target} shows:\n");
-    for key in shown {
-        let known = if pinned.contains(key) { " (pinned)" } else { "" };
-        let _ = writeln!(text, "  {key}{known}");
-    }
-    for key in pinned.iter().filter(|key| !shown.contains(key)) {
-        let _ = writeln!(text, "pinned until now, no longer shown:\n  {key}");
-    }
-    invocation.screen.say(text.trim_end());
-    if invocation.screen.json || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-        let flags: Vec<String> = shown.iter().map(|key| format!("--accept {}", key.fingerprint())).collect();
-        return Err(CommandError::failure(format!(
-            "the host keys of {target} are not pinned: nobody was there to accept them"
-        ))
-        .hint(format!(
-            "Compare the fingerprints with the appliance's console, then run `ghevault trust {target} {}`.",
-            flags.join(" ")
-        )));
-    }
-    print!("Pin these keys? Type yes to accept: ");
+fn ask(one: &Shown) -> CommandResult<Vec<HostKey>> {
+    print!("Pin these keys of {}? Type yes to accept: ", one.named);
     let _ = io::stdout().flush();
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer).unwrap_or_default();
     if read > 0 && answer.trim() == "yes" {
-        Ok(shown.to_vec())
+        Ok(one.keys.clone())
     } else {
-        Err(CommandError::failure(format!("the host keys of {target} were not accepted")))
+        Err(CommandError::failure(format!("the host keys of {} were not accepted", one.named)))
     }
 }
 

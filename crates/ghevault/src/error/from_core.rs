@@ -33,6 +33,12 @@ pub(super) fn channel_advice(error: &ChannelError) -> (Kind, Option<String>) {
             Kind::Failure,
             Some("Check the name, the network, and that the admin shell answers: port 122, not 22.".to_owned()),
         ),
+        ChannelError::HostKeyUnknown { target, .. } | ChannelError::HostKeyChanged { target, .. }
+            if target.contains(" through ") =>
+        {
+            let hint = "Run `ghevault trust`: it shows the host keys of the appliance and of all its nodes. Compare them with the consoles.";
+            (Kind::Refused, Some(hint.to_owned()))
+        }
         ChannelError::HostKeyUnknown { target, shown } => (
             Kind::Refused,
             Some(format!(
@@ -196,6 +202,12 @@ impl From<BackupError> for CommandError {
             BackupError::State(inner) => inner.into(),
             BackupError::Refused { .. } => Self::from_error(Kind::Refused, &error).hint(
                 "`ghevault backup --help` lists what can be allowed; `ghevault doctor` tells the rest.",
+            ),
+            BackupError::Changed { .. } => Self::from_error(Kind::Failure, &error)
+                .hint("Run it again: it follows the new primary when `host` names both machines of the pair."),
+            BackupError::LostPrimary { .. } => Self::from_error(Kind::Failure, &error).hint(
+                "If the primary is lost, `ghevault advise` compares the ways out. The next backup follows a promotion when `host` names \
+                 both machines of the pair.",
             ),
             BackupError::Cancelled => Self::from_error(Kind::Interrupted, &error).hint(
                 "Git maintenance is no longer paused. Run it again: what was stored is not stored twice.",

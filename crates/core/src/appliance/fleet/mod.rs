@@ -1,11 +1,14 @@
 //! The machines of an installation with more than one: a high-availability pair, or a cluster (contract §6, §7).
 
+pub mod choose;
+mod jump;
 mod relay;
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+pub use jump::Jump;
 pub use relay::Relay;
 
 use super::{
@@ -101,6 +104,16 @@ impl Fleet {
     #[must_use]
     pub fn node(&self, name: &str) -> Option<&Node> {
         self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// The machine that is probably the primary of a pair when the own one is not: MySQL's master, or the one that is no replica.
+    #[must_use]
+    pub fn likely_primary(&self) -> Option<&str> {
+        let other = |name: &&str| *name != self.own;
+        let master = self.mysql_master.as_deref().filter(other);
+        master.or_else(|| {
+            self.nodes.iter().find(|node| !node.replica && node.name != self.own).map(|n| &*n.name)
+        })
     }
 
     /// The node whose server of `kind` routes call `server` (`git-server-UUID`).

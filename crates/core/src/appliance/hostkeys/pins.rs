@@ -66,13 +66,20 @@ impl PinStore {
     /// # Errors
     /// The file, or a line of it about this target, cannot be read.
     pub fn pins(&self, target: &Target) -> Result<Vec<HostKey>, PinError> {
-        let name = target.known_hosts_name();
+        self.pins_of(&target.known_hosts_name())
+    }
+
+    /// The keys pinned under a name in OpenSSH's form.
+    ///
+    /// # Errors
+    /// As [`PinStore::pins`].
+    pub fn pins_of(&self, name: &str) -> Result<Vec<HostKey>, PinError> {
         let mut pins = Vec::new();
         for (index, line) in self.text()?.lines().enumerate() {
             let unreadable = |reason| PinError::Line { path: self.path.clone(), line: index + 1, reason };
             match Line::read(line) {
                 Line::Other => {}
-                Line::Key { names, .. } if !names.split(',').any(|n| n.eq_ignore_ascii_case(&name)) => {}
+                Line::Key { names, .. } if !names.split(',').any(|n| n.eq_ignore_ascii_case(name)) => {}
                 Line::Key { marker: Some(marker), .. } => {
                     return Err(unreadable(format!("the marker `{marker}` is not supported here")));
                 }
@@ -106,13 +113,20 @@ impl PinStore {
     /// # Errors
     /// The store cannot be read or written; it is then as it was.
     pub fn replace(&self, target: &Target, keys: &[HostKey]) -> Result<(), PinError> {
-        let name = target.known_hosts_name();
+        self.replace_of(&target.known_hosts_name(), keys)
+    }
+
+    /// Makes `keys` the only ones pinned under a name in OpenSSH's form.
+    ///
+    /// # Errors
+    /// As [`PinStore::replace`].
+    pub fn replace_of(&self, name: &str, keys: &[HostKey]) -> Result<(), PinError> {
         let mut text = String::new();
         for line in self.text()?.lines() {
             match Line::read(line) {
-                Line::Key { names, .. } if names.split(',').any(|n| n.eq_ignore_ascii_case(&name)) => {
+                Line::Key { names, .. } if names.split(',').any(|n| n.eq_ignore_ascii_case(name)) => {
                     // A line may name several hosts; the others keep it.
-                    let rest = names.split(',').filter(|n| !n.eq_ignore_ascii_case(&name));
+                    let rest = names.split(',').filter(|n| !n.eq_ignore_ascii_case(name));
                     let rest = rest.collect::<Vec<_>>().join(",");
                     if !rest.is_empty() {
                         text.push_str(&line.replacen(names, &rest, 1));
@@ -131,7 +145,7 @@ impl PinStore {
                 line: text.lines().count() + 1,
                 reason,
             })?;
-            text.extend([name.as_str(), " ", key.as_str(), "\n"]);
+            text.extend([name, " ", key.as_str(), "\n"]);
         }
         self.write(&text).map_err(|source| PinError::File { what: "write", path: self.path.clone(), source })
     }

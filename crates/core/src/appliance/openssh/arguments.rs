@@ -7,7 +7,7 @@ use std::{ffi::OsString, path::Path, time::Duration};
 
 use russh::keys::Algorithm;
 
-use crate::appliance::{hostkeys::HostKey, target::Target, transport::TransportSettings};
+use crate::appliance::{hostkeys::HostKey, quote::quote, target::Target, transport::TransportSettings};
 
 /// What the local command writes to stderr just before the remote command starts.
 pub(super) const SESSION_MARK: &str = "ghevault: the session starts here";
@@ -53,15 +53,23 @@ pub(super) fn arguments(
     pins: &[HostKey],
     key: &Path,
     log: &Path,
+    proxy: Option<&str>,
     script: &str,
 ) -> Vec<OsString> {
     let mut all: Vec<OsString> = Vec::new();
     option(&mut all, "StrictHostKeyChecking=yes");
     let algorithms: Vec<_> = pins.iter().flat_map(HostKey::algorithms).collect();
-    firm(&mut all, &settings.target, settings.pins.path(), &algorithms);
+    firm(&mut all, &settings.pin_name(), settings.pins.path(), &algorithms);
     option(&mut all, &format!("LocalCommand=echo '{SESSION_MARK}' >&2"));
     all.extend(["-E".into(), log.into(), "-i".into(), key.into()]);
-    site(&mut all, &settings.ssh_options);
+    match proxy {
+        // What a site says about the way holds for the appliance before the node.
+        Some(proxy) => {
+            option(&mut all, &format!("ProxyCommand={proxy}"));
+            site(&mut all, &[]);
+        }
+        None => site(&mut all, &settings.ssh_options),
+    }
     for usual in USUAL {
         option(&mut all, usual);
     }
@@ -70,6 +78,17 @@ pub(super) fn arguments(
     destination(&mut all, &settings.target, settings.connect_timeout);
     all.push(script.into());
     all
+}
+
+/// The local command that reaches `node` through an appliance: another `ssh`, and `nc.openbsd` over there, as backup-utils does it
+/// (contract §7.3).
+pub(super) fn proxy_command(way: &TransportSettings, pins: &[HostKey], key: &Path, node: &Target) -> String {
+    let script = format!("exec nc.openbsd {} {}", quote(node.host()), node.port());
+    let words = arguments(way, pins, key, Path::new("/dev/null"), None, &script);
+    let program = std::iter::once(way.ssh_program.clone().into_os_string());
+    let quoted: Vec<String> = program.chain(words).map(|word| quote(&word.to_string_lossy())).collect();
+    // `%` starts a token of ours; its messages would be taken for the node's.
+    format!("exec {} 2>/dev/null", quoted.join(" ").replace('%', "%%"))
 }
 
 /// All arguments of a client that only learns a host key of one of these kinds, into `known_hosts`.
@@ -85,7 +104,7 @@ pub(super) fn scan_arguments(
     option(&mut all, "StrictHostKeyChecking=accept-new");
     option(&mut all, "HashKnownHosts=no");
     option(&mut all, "PreferredAuthentications=none");
-    firm(&mut all, target, known_hosts, kinds);
+    firm(&mut all, &target.known_hosts_name(), known_hosts, kinds);
     site(&mut all, site_options);
     destination(&mut all, target, connect_timeout);
     all.push("true".into());
@@ -96,12 +115,12 @@ fn option(all: &mut Vec<OsString>, text: &str) {
     all.extend(["-o".into(), OsString::from(text)]);
 }
 
-fn firm(all: &mut Vec<OsString>, target: &Target, known_hosts: &Path, kinds: &[Algorithm]) {
+fn firm(all: &mut Vec<OsString>, alias: &str, known_hosts: &Path, kinds: &[Algorithm]) {
     for firm in FIRM {
         option(all, firm);
     }
     option(all, &format!("UserKnownHostsFile=\"{}\"", escaped(known_hosts)));
-    option(all, &format!("HostKeyAlias={}", target.known_hosts_name()));
+    option(all, &format!("HostKeyAlias={alias}"));
     if !kinds.is_empty() {
         let names: Vec<_> = kinds.iter().map(ToString::to_string).collect();
         option(all, &format!("HostKeyAlgorithms={}", names.join(",")));
@@ -148,10 +167,17 @@ mod tests {
     }
 
     fn lines(options: &[&str], pins: &[HostKey]) -> Vec<String> {
-        arguments(&settings(options), pins, Path::new("/proc/1/fd/3"), Path::new("/proc/1/fd/4"), "-x; echo")
-            .into_iter()
-            .map(|argument| argument.into_string().expect("text"))
-            .collect()
+        arguments(
+            &settings(options),
+            pins,
+            Path::new("/proc/1/fd/3"),
+            Path::new("/proc/1/fd/4"),
+            None,
+            "-x; echo",
+        )
+        .into_iter()
+        .map(|argument| argument.into_string().expect("text"))
+        .collect()
     }
 
     fn position(all: &[String], argument: &str) -> usize {

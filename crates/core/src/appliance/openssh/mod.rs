@@ -55,7 +55,7 @@ impl OpenSshTransport {
     /// # Errors
     /// The key cannot be handed over, or no runtime could be started.
     pub fn new(settings: TransportSettings) -> Result<Self, ChannelError> {
-        let bridge = Arc::new(Bridge::start(&settings.target.to_string())?);
+        let bridge = Arc::new(Bridge::start(&settings.named())?);
         let text = settings
             .key
             .openssh_text()
@@ -82,17 +82,16 @@ impl Channel for OpenSshTransport {
 
 impl Transport for OpenSshTransport {
     fn target(&self) -> String {
-        self.shared.settings.target.to_string()
+        self.shared.settings.named()
     }
 }
 
 impl Shared {
     /// An `ssh` in which `command` was started.
     async fn session(&self, command: &RemoteCommand) -> Result<Process, ChannelError> {
-        let failed =
-            |reason: String| ChannelError::Connect { target: self.settings.target.to_string(), reason };
+        let failed = |reason: String| ChannelError::Connect { target: self.settings.named(), reason };
         let _turn = self.handshakes.acquire().await.map_err(|error| failed(error.to_string()))?;
-        let pins = self.settings.pins.pins(&self.settings.target).map_err(|error| {
+        let pins = self.settings.pins.pins_of(&self.settings.pin_name()).map_err(|error| {
             let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
             failed(format!("{error}{cause}"))
         })?;
@@ -115,8 +114,17 @@ impl Shared {
         failed: &(dyn Fn(String) -> ChannelError + Sync),
     ) -> Result<Process, ChannelError> {
         let key: PathBuf = self.key.path();
-        let arguments =
-            |log: &std::path::Path| arguments::arguments(&self.settings, pins, &key, log, &command.script);
+        let proxy = match &self.settings.via {
+            None => None,
+            Some(via) => {
+                let pins =
+                    via.way.pins.pins_of(&via.way.pin_name()).map_err(|error| failed(error.to_string()))?;
+                Some(arguments::proxy_command(&via.way, &pins, &key, &self.settings.target))
+            }
+        };
+        let arguments = |log: &std::path::Path| {
+            arguments::arguments(&self.settings, pins, &key, log, proxy.as_deref(), &command.script)
+        };
         Process::spawn(&self.settings.ssh_program, arguments)
             .map_err(|error| failed(format!("cannot run `{}`: {error}", self.settings.ssh_program.display())))
     }
@@ -130,7 +138,7 @@ impl Shared {
         failed: &(dyn Fn(String) -> ChannelError + Sync),
     ) -> ChannelError {
         let (log, said) = process.autopsy().await;
-        let target = self.settings.target.to_string();
+        let target = self.settings.named();
         let reason = log.reason().or(said);
         if log.phase >= Phase::Sent {
             let reason = reason.unwrap_or_else(|| "ssh ended".to_owned());

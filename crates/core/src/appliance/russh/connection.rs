@@ -115,6 +115,8 @@ pub(super) struct Connection {
     host_key: HostKey,
     watch: Watch,
     answer_limit: Duration,
+    /// The connection that carries this one.
+    _outer: Option<Arc<Connection>>,
 }
 
 impl Connection {
@@ -123,8 +125,9 @@ impl Connection {
         host_key: HostKey,
         watch: Watch,
         answer_limit: Duration,
+        outer: Option<Arc<Self>>,
     ) -> Self {
-        Self { handle, host_key, watch, answer_limit }
+        Self { handle, host_key, watch, answer_limit, _outer: outer }
     }
 
     /// The key that the host proved to hold.
@@ -169,6 +172,11 @@ impl Connection {
             let _ = timeout(limit, channel.close()).await;
             return Err(StartError::Lost { reason });
         }
+    }
+
+    /// The handle, for streams to other machines.
+    pub(super) fn handle(&self) -> &Handle<Witness> {
+        &self.handle
     }
 
     /// Says good-bye, so that the appliance's log shows no lost connection.

@@ -15,7 +15,10 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::connection::{Connection, Watch, Witness};
+use super::{
+    connection::{Connection, Watch, Witness},
+    jump::Jumping,
+};
 use crate::appliance::{
     channel::ChannelError,
     hostkeys::{HostKey, host_key_algorithms},
@@ -44,11 +47,19 @@ const MACS: &[mac::Name] = &[mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM, mac::HM
 pub(super) struct Dial {
     settings: TransportSettings,
     handshakes: Semaphore,
+    /// The way to the appliance before the target, if the target is a node behind it.
+    outer: Option<Jumping>,
 }
 
 impl Dial {
     pub(super) fn new(settings: TransportSettings) -> Self {
-        Self { settings, handshakes: Semaphore::new(HANDSHAKES_MAX) }
+        let outer = settings.via.as_ref().map(|via| Jumping::through(Self::new((*via.way).clone())));
+        Self { settings, handshakes: Semaphore::new(HANDSHAKES_MAX), outer }
+    }
+
+    /// What messages call the target.
+    pub(super) fn named(&self) -> String {
+        self.settings.named()
     }
 
     pub(super) fn target(&self) -> &Target {
@@ -57,18 +68,22 @@ impl Dial {
 
     /// A new, authenticated connection.
     pub(super) async fn connect(&self) -> Result<Connection, ChannelError> {
-        let target = self.target();
-        let failed = |reason: String| ChannelError::Connect { target: target.to_string(), reason };
+        let failed = |reason: String| ChannelError::Connect { target: self.named(), reason };
         let _turn = self.handshakes.acquire().await.map_err(|error| failed(error.to_string()))?;
-        let pins = self.settings.pins.pins(target).map_err(|error| failed(with_source(&error)))?;
+        let pins = self
+            .settings
+            .pins
+            .pins_of(&self.settings.pin_name())
+            .map_err(|error| failed(with_source(&error)))?;
         let limit = self.settings.connect_timeout;
         let watch = Watch::for_pins(&pins);
         let algorithms = match pins.iter().flat_map(HostKey::algorithms).collect::<Vec<_>>() {
             none if none.is_empty() => host_key_algorithms(),
             pinned => pinned,
         };
-        let shaken = shake_hands(target, self.config(algorithms), watch.witness(), limit).await;
-        let mut handle = match shaken {
+        let shaken = self.shake_hands(self.config(algorithms), watch.witness()).await?;
+        let Shaken { end, outer } = shaken;
+        let mut handle = match end {
             Ok(handle) => handle,
             Err(error) => return Err(self.refused(&pins, &watch, error).await),
         };
@@ -77,7 +92,32 @@ impl Dial {
             Ok(authenticated) => authenticated?,
             Err(_) => return Err(failed(format!("no answer to the authentication within {limit:?}"))),
         }
-        Ok(Connection::new(handle, shown, watch, limit))
+        Ok(Connection::new(handle, shown, watch, limit, outer))
+    }
+
+    /// TCP connection, or a stream through the appliance before, and key exchange.
+    ///
+    /// # Errors
+    /// The appliance before cannot be reached; how the handshake itself ended is in the result.
+    pub(super) async fn shake_hands(
+        &self,
+        config: client::Config,
+        witness: Witness,
+    ) -> Result<Shaken, ChannelError> {
+        let limit = self.settings.connect_timeout;
+        let Some(jumping) = &self.outer else {
+            let end = shake_hands(self.target(), config, witness, limit).await;
+            return Ok(Shaken { end, outer: None });
+        };
+        let (stream, outer) = jumping.stream(self.target(), &self.named(), limit).await?;
+        let end = match timeout(limit, client::connect_stream(Arc::new(config), stream, witness)).await {
+            Ok(end) => end,
+            Err(_) => {
+                let late = format!("no SSH handshake within {limit:?}");
+                Err(Error::IO(io::Error::new(io::ErrorKind::TimedOut, late)))
+            }
+        };
+        Ok(Shaken { end, outer: Some(outer) })
     }
 
     fn config(&self, host_keys: Vec<Algorithm>) -> client::Config {
@@ -92,7 +132,7 @@ impl Dial {
 
     async fn authenticate(&self, handle: &mut Handle<Witness>) -> Result<(), ChannelError> {
         let (target, key) = (self.target(), &self.settings.key);
-        let failed = |reason: String| ChannelError::Connect { target: target.to_string(), reason };
+        let failed = |reason: String| ChannelError::Connect { target: self.named(), reason };
         let lost = |error: Error| failed(format!("lost during the authentication: {error}"));
         let private = key.private();
         let hash = if private.algorithm().is_rsa() {
@@ -110,7 +150,7 @@ impl Dial {
                 Err(failed("it closed the connection during the authentication".to_owned()))
             }
             AuthResult::Failure { .. } => Err(ChannelError::Authentication {
-                target: target.to_string(),
+                target: self.named(),
                 user: target.user().to_owned(),
                 key: key.fingerprint(),
             }),
@@ -119,19 +159,18 @@ impl Dial {
 
     /// Tells a host key that is not ours from everything else that ends a handshake.
     async fn refused(&self, pins: &[HostKey], watch: &Watch, error: Error) -> ChannelError {
-        let target = self.target();
         let shown = match (watch.shown(), &error) {
             (Some(shown), Error::UnknownKey) => Some(shown),
             // It has no key of the pinned kinds any more: look which it has instead.
             (_, Error::NoCommonAlgo { kind: ::russh::AlgorithmKind::Key, .. }) => {
                 let watch = Watch::for_pins(&[]);
                 let config = self.config(host_key_algorithms());
-                let _ = shake_hands(target, config, watch.witness(), self.settings.connect_timeout).await;
+                let _ = self.shake_hands(config, watch.witness()).await;
                 watch.shown()
             }
             _ => None,
         };
-        let target = target.to_string();
+        let target = self.named();
         match shown {
             None => ChannelError::Connect { target, reason: reason(&error) },
             Some(shown) if pins.is_empty() => {
@@ -143,6 +182,12 @@ impl Dial {
             }
         }
     }
+}
+
+/// How a handshake ended, and the connection that carries it.
+pub(super) struct Shaken {
+    pub(super) end: Result<Handle<Witness>, Error>,
+    pub(super) outer: Option<Arc<Connection>>,
 }
 
 /// What all our connections have in common, with the host key algorithms that are welcome.

@@ -7,6 +7,7 @@
 
 mod connection;
 mod handshake;
+mod jump;
 mod scan;
 mod session;
 
@@ -21,7 +22,7 @@ use super::{
     transport::{Bridge, Transport, TransportSettings, launch},
 };
 
-pub use self::scan::scan;
+pub use self::scan::{scan, scan_way};
 
 /// SSH connections to one appliance: one for control, one more for each bulk command.
 pub struct RusshTransport {
@@ -42,7 +43,7 @@ impl RusshTransport {
     /// # Errors
     /// No runtime could be started.
     pub fn new(settings: TransportSettings) -> Result<Self, ChannelError> {
-        let bridge = Arc::new(Bridge::start(&settings.target.to_string())?);
+        let bridge = Arc::new(Bridge::start(&settings.named())?);
         let shared = Shared {
             dial: Dial::new(settings),
             control: tokio::sync::Mutex::new(None),
@@ -65,7 +66,7 @@ impl Channel for RusshTransport {
 
 impl Transport for RusshTransport {
     fn target(&self) -> String {
-        self.shared.dial.target().to_string()
+        self.shared.dial.named()
     }
 }
 
@@ -104,7 +105,7 @@ impl Shared {
             }
         }
         if let Some(lost) = control.take() {
-            tracing::warn!(target = %self.dial.target(), reason = lost.end(), "the control connection was lost");
+            tracing::warn!(target = %self.dial.named(), reason = lost.end(), "the control connection was lost");
         }
         let connection = self.connect().await?;
         *control = Some(Arc::clone(&connection));
@@ -114,7 +115,7 @@ impl Shared {
     async fn connect(&self) -> Result<Arc<Connection>, ChannelError> {
         let connection = self.dial.connect().await?;
         let shown = connection.host_key().fingerprint();
-        tracing::debug!(target = %self.dial.target(), host_key = shown, "connected");
+        tracing::debug!(target = %self.dial.named(), host_key = shown, "connected");
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
         Ok(Arc::new(connection))
     }

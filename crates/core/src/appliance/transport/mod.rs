@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub(crate) use bridge::Bridge;
 pub(crate) use follow::{Event, Remote, Sink, launch};
-pub use settings::{TransportKind, TransportSettings};
+pub use settings::{TransportKind, TransportSettings, Via};
 pub use throttle::Throttled;
 
 use super::channel::{Channel, ChannelError, RemoteCommand};

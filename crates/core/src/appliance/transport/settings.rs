@@ -1,9 +1,12 @@
 //! What a transport needs to know.
 
-use std::{num::NonZeroU64, path::PathBuf, time::Duration};
+use std::{num::NonZeroU64, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
-    appliance::{hostkeys::PinStore, target::Target},
+    appliance::{
+        hostkeys::PinStore,
+        target::{Target, TargetError},
+    },
     keys::SshKey,
 };
 
@@ -51,6 +54,17 @@ pub struct TransportSettings {
     pub ssh_program: PathBuf,
     /// Further arguments for the OpenSSH client, e.g. `-o`, `ProxyJump=bastion`. They cannot weaken the host key check.
     pub ssh_options: Vec<String>,
+    /// The connected appliance through which the target, a node of its fleet, is reached.
+    pub via: Option<Via>,
+}
+
+/// A node behind a connected appliance: which, and the way to that appliance.
+#[derive(Clone, Debug)]
+pub struct Via {
+    /// Name of the node.
+    pub node: String,
+    /// The way to the appliance.
+    pub way: Arc<TransportSettings>,
 }
 
 impl TransportSettings {
@@ -69,6 +83,37 @@ impl TransportSettings {
             rekey_bytes: REKEY_BYTES,
             ssh_program: PathBuf::from("ssh"),
             ssh_options: Vec::new(),
+            via: None,
+        }
+    }
+
+    /// The way to a node of the fleet through this appliance, at the port of its own admin shell. The node's keys are pinned under its
+    /// name and the appliance's.
+    ///
+    /// # Errors
+    /// `address` is neither a host name nor an address.
+    pub fn towards(&self, node: &str, address: &str) -> Result<Self, TargetError> {
+        let place = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+        let target = Target::parse(&format!("{}@{place}:{}", self.target.user(), self.target.port()))?;
+        let via = Via { node: node.to_lowercase(), way: Arc::new(self.clone()) };
+        Ok(Self { target, via: Some(via), ..self.clone() })
+    }
+
+    /// The name under which the host keys are pinned: OpenSSH's, for a node `NODE@` in front of the appliance's.
+    #[must_use]
+    pub fn pin_name(&self) -> String {
+        match &self.via {
+            None => self.target.known_hosts_name(),
+            Some(via) => format!("{}@{}", via.node, via.way.pin_name()),
+        }
+    }
+
+    /// What messages call the target.
+    #[must_use]
+    pub fn named(&self) -> String {
+        match &self.via {
+            None => self.target.to_string(),
+            Some(via) => format!("{} through {}", via.node, via.way.target),
         }
     }
 }

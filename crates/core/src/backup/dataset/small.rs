@@ -19,7 +19,7 @@ struct Item {
     script: String,
 }
 
-/// Captures the settings dataset: settings, licence, SAML keys, CA certificates, UUID.
+/// Captures the settings dataset: settings, licence, SAML keys, CA certificates, UUID or `cluster.conf`.
 ///
 /// # Errors
 /// The vault fails; single items are problems in the result.
@@ -54,12 +54,13 @@ pub fn settings(ctx: &Context<'_>) -> Result<Captured, CaptureError> {
             script: "ghe-export-ssl-ca-certificates".into(),
         });
     }
-    items.push(Item {
-        file: "uuid",
-        may_be_empty: false,
-        label: "read the UUID",
-        script: format!("sudo cat {}", quote(&format!("{root}/common/uuid"))),
-    });
+    // backup-utils keeps the one or the other, by strategy (contract §2.4).
+    let (file, label, path) = if ctx.machines.cluster() {
+        ("cluster.conf", "read cluster.conf", format!("{root}/common/cluster.conf"))
+    } else {
+        ("uuid", "read the UUID", format!("{root}/common/uuid"))
+    };
+    items.push(Item { file, may_be_empty: false, label, script: format!("sudo cat {}", quote(&path)) });
     capture(ctx, &items)
 }
 

@@ -95,7 +95,7 @@ impl Context<'_> {
         let Some(output) = running.take_stdout() else {
             return Err(CaptureError::Unexpected(format!("`{label}` has no output stream")));
         };
-        let mut surveyor = Surveyor::new(self.known, !self.settings.full);
+        let mut surveyor = Surveyor::new(self.known, self.trust() == Trust::Facts);
         let counted = CountedBytes(output, &tally.bytes_read);
         let listed = std::thread::scope(|scope| {
             let feeder = scope.spawn(move || send_paths(input, places));
@@ -171,7 +171,7 @@ impl Context<'_> {
         tally: &Tally,
         fortunes: &mut BTreeMap<Vec<u8>, Fortune>,
     ) -> Result<Vec<Vec<u8>>, CaptureError> {
-        let trust = if self.settings.full { Trust::Nothing } else { Trust::Facts };
+        let trust = self.trust();
         let mut wanted = Vec::new();
         let mut pendings = Vec::new();
         for (path, surveyed) in units {

@@ -36,6 +36,9 @@ pub enum Child {
 pub enum Trust {
     /// A file with the same size, times and inode is the same.
     Facts,
+    /// Times and inodes are of another disk, after a promotion or a restore: only files whose name is a hash of what they hold are
+    /// believed, with the same size.
+    Names,
     /// Nothing is believed; everything is read again.
     Nothing,
 }
@@ -132,7 +135,8 @@ impl Walk<'_> {
         if self.trust == Trust::Nothing || !old.is_file() || old.meta.size != new.meta.size {
             return None;
         }
-        let facts = old.meta.mtime == new.meta.mtime
+        let facts = self.trust == Trust::Facts
+            && old.meta.mtime == new.meta.mtime
             && old.meta.ctime == new.meta.ctime
             && old.meta.inode == new.meta.inode;
         (facts || is_content_addressed(&entry.path)).then(|| old.content.clone()).flatten()
@@ -214,6 +218,36 @@ mod tests {
             .unwrap();
         assert_eq!(pending.children.len(), 3);
         assert_eq!(wanted.len(), 3);
+    }
+
+    /// A tree with the one file that the entry names, as the parent snapshot has it.
+    struct OneFile(Entry);
+    impl Trees for OneFile {
+        fn tree(&self, _: &TreeId) -> Result<Tree, VaultError> {
+            let mut node = node_of(&self.0, &Owners::default());
+            node.content = Some(vec![DataId::default()]);
+            Ok(Tree { nodes: vec![node] })
+        }
+    }
+
+    fn fetched(trust: Trust, path: &str, size_before: u64) -> bool {
+        let (folder, _) = path.rsplit_once('/').expect("a path");
+        let entries = [entry(Kind::Folder, folder), entry(Kind::File, path)];
+        let before = OneFile(Entry { size: size_before, ..entry(Kind::File, path) });
+        let mut wanted = Vec::new();
+        resolve(&entries, &Owners::default(), trust, Some(TreeId::default()), &before, &mut wanted).unwrap();
+        !wanted.is_empty()
+    }
+
+    #[test]
+    fn after_a_promotion_equal_times_and_inodes_say_nothing_but_names_of_objects_do() {
+        let pack = "repositories/c/nw/c4/ca/42/1/1.git/objects/pack/pack-0123456789abcdef0123456789abcdef01234567.pack";
+        let head = "repositories/c/nw/c4/ca/42/1/1.git/HEAD";
+        assert!(!fetched(Trust::Facts, head, 3));
+        assert!(fetched(Trust::Names, head, 3));
+        assert!(!fetched(Trust::Names, pack, 3));
+        assert!(fetched(Trust::Names, pack, 4), "another size is another file");
+        assert!(fetched(Trust::Nothing, pack, 3));
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! What facts mean for a backup (pure), and how checks look.
 
-use crate::output::{
-    human,
-    table::{self, Align},
+use crate::{
+    error::{CommandError, Kind},
+    output::{
+        human,
+        table::{self, Align},
+    },
 };
 use ghevault_core::appliance::{
     facts::{COMMANDS, Facts, OLDEST, Role, Version},
+    fleet::{Node, choose::Candidate},
     hostkeys::{HostKey, LeakedKeys},
 };
 use serde::Serialize;
@@ -166,21 +170,13 @@ fn release(version: &Version, text: &str) -> Check {
 fn role(role: Role) -> Check {
     match role {
         Role::Standalone => Check::ok("role", "standalone".to_owned()),
-        Role::Primary => Check::warn(
-            "role",
-            "primary of a replication pair".to_owned(),
-            "Maintenance on the replica is not paused.",
-        ),
+        Role::Primary => Check::ok("role", "primary of a replication pair".to_owned()),
         Role::Replica => Check::fail(
             "role",
             "replica of a replication pair".to_owned(),
             "Back up the primary, or give `backup --allow-replica`.".to_owned(),
         ),
-        Role::Cluster => Check::fail(
-            "role",
-            "node of a cluster".to_owned(),
-            "Clusters are not supported by this release.".to_owned(),
-        ),
+        Role::Cluster => Check::ok("role", "node of a cluster".to_owned()),
     }
 }
 
@@ -195,6 +191,44 @@ pub fn of_space(path: &str) -> Option<Check> {
     } else {
         Check::ok("vault space", text)
     })
+}
+
+/// What the machines of a list said.
+#[must_use]
+pub fn of_candidates(candidates: &[Candidate]) -> Vec<Check> {
+    let one = |candidate: &Candidate| match &candidate.answer {
+        Ok(answer) => {
+            let role = format!("{:?}", answer.role).to_lowercase();
+            Check::ok("host", format!("{} is {role}, release {}", candidate.host, answer.version))
+        }
+        Err(why) => Check::warn(
+            "host",
+            format!("{} cannot be asked: {why}", candidate.host),
+            "A backup takes the primary of those that answer.",
+        ),
+    };
+    candidates.iter().map(one).collect()
+}
+
+/// Whether another machine of the fleet can be reached.
+#[must_use]
+pub fn of_node(node: &Node, asked: Result<(), CommandError>) -> Check {
+    let roles: Vec<&str> = node.roles.iter().map(String::as_str).collect();
+    let name = format!("{} ({})", node.name, roles.join(", "));
+    match asked {
+        _ if node.offline => {
+            Check::warn("node", format!("{name} is marked as offline"), "A backup is partial without it.")
+        }
+        Ok(()) => Check::ok("node", name),
+        Err(error) if error.kind == Kind::Refused => {
+            Check::fail("node", format!("{name}: {}", error.one_line()), error.hints.join(" "))
+        }
+        Err(error) => Check::warn(
+            "node",
+            format!("{name}: {}", error.one_line()),
+            "A backup goes on without it and says so.",
+        ),
+    }
 }
 
 /// The table for people.
@@ -246,10 +280,10 @@ mod tests {
     }
 
     #[test]
-    fn replicas_and_clusters_are_not_backed_up_by_default() {
+    fn replicas_are_not_backed_up_by_default() {
         assert_eq!(role(Role::Standalone).status, Status::Ok);
-        assert_eq!(role(Role::Primary).status, Status::Warn);
+        assert_eq!(role(Role::Primary).status, Status::Ok);
         assert_eq!(role(Role::Replica).status, Status::Fail);
-        assert_eq!(role(Role::Cluster).status, Status::Fail);
+        assert_eq!(role(Role::Cluster).status, Status::Ok);
     }
 }
