@@ -4,6 +4,7 @@
 //! The translation of each stage's errors stands in `error/from_core.rs`.
 
 mod from_core;
+mod from_failover;
 
 use std::{error::Error, fmt};
 

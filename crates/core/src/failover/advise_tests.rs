@@ -1,8 +1,10 @@
+use jiff::Timestamp;
+
 use super::*;
 use crate::{
     appliance::{channel::ExitStatus, facts::Version},
     failover::{
-        observe::Peer,
+        observe::{Peer, Seen, State},
         repl_status::parse,
         ways::{KnownSnapshot, VerifiedSnapshot},
     },

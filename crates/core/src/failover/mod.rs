@@ -7,5 +7,6 @@ pub mod advise;
 pub mod observe;
 pub mod promote;
 pub mod repl_status;
+mod sight;
 pub mod traps;
 pub mod ways;

@@ -10,9 +10,8 @@ use super::repl_status::{self, ReplStatus};
 use crate::appliance::{
     channel::{Channel, ChannelError, RemoteCommand, Running},
     facts::{self, Facts, FactsError, Role, Version},
-    fleet::{self, Fleet, Nodes, Relay},
+    fleet::{self, Nodes, Relay},
     gate,
-    quote::quote,
     target::Target,
 };
 
@@ -209,7 +208,7 @@ fn node(channel: &dyn Channel, facts: &Facts, settings: &ObserveSettings) -> Nod
         actions: facts.flag("app.actions.enabled"),
         host_key: channel.host_key(),
         replication,
-        peers: peers(channel, facts, &settings.data_root),
+        peers: peers(channel, facts),
         gate_age_s: gate.ok().flatten().map(|(_, age_s)| age_s),
     }
 }
@@ -231,17 +230,10 @@ fn asked(channel: &dyn Channel, label: &str, script: &str) -> ReplStatus {
     }
 }
 
-/// The other machines of its `cluster.conf`; a file that cannot be read names none. A replica is asked whether it
+/// The other machines of its `cluster.conf`; a single appliance has none. A replica is asked whether it
 /// reaches its primary: what only this host cannot reach may well be serving.
-fn peers(channel: &dyn Channel, facts: &Facts, data_root: &str) -> Vec<Peer> {
-    let file = quote(&format!("{data_root}/common/cluster.conf"));
-    let script = format!("cat /etc/github/cluster; echo; echo ---; sudo cat {file} 2>/dev/null");
-    let Ok(output) = channel.run(&RemoteCommand::new("read cluster.conf", script), &[]) else {
-        return Vec::new();
-    };
-    let text = String::from_utf8_lossy(&output.stdout);
-    let (own, conf) = text.split_once("---\n").unwrap_or(("", ""));
-    let fleet = Fleet::parse(conf, own);
+fn peers(channel: &dyn Channel, facts: &Facts) -> Vec<Peer> {
+    let Some(fleet) = &facts.fleet else { return Vec::new() };
     let other = |name: &str, uuid: &str| name != fleet.own && (uuid.is_empty() || uuid != facts.uuid);
     let nodes = fleet.nodes.iter().filter(|node| other(&node.name, &node.uuid));
     nodes

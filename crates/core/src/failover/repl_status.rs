@@ -109,7 +109,11 @@ pub fn parse(stdout: &str, status: &ExitStatus) -> ReplStatus {
         }
     }
     let lines = streams.iter().map(|stream| stream.level).max();
+    // A line about replication as a whole is about no store: it has not been started.
+    let stopped =
+        |stream: &Stream| stream.level > Level::Ok && stream.name.eq_ignore_ascii_case("replication");
     let level = match (status.code(), lines) {
+        (Some(1 | 2), _) if streams.iter().any(stopped) => Level::NotStarted,
         (Some(0), Some(lines)) => lines,
         (Some(1), Some(lines)) if lines > Level::Ok => lines,
         // A failure that no line explains: replication was never started (contract §6.2).
@@ -184,6 +188,7 @@ mod tests {
     fn the_exit_code_is_believed_when_the_lines_say_less() {
         assert_eq!(read("Replication is not running.\n", 1).level, Level::NotStarted);
         assert_eq!(read("", 1).level, Level::NotStarted);
+        assert_eq!(read("WARNING: replication is not running\n", 1).level, Level::NotStarted);
         assert_eq!(read(IN_SYNC, 1).level, Level::NotStarted);
         assert_eq!(read(IN_SYNC, 2).level, Level::Critical);
         assert_eq!(read("", 2).behind(), ["everything"]);

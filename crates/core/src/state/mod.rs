@@ -2,6 +2,8 @@
 //!
 //! Every write is a temporary file, a sync and a rename, so that a killed process leaves the old or the new content, never half.
 
+mod records;
+
 use std::{
     fs,
     io::{self, Write},
@@ -10,6 +12,8 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+
+pub use records::{RestoreRecord, VerifyRecord};
 
 use crate::{appliance::gate::GateMark, seal::SealKey};
 

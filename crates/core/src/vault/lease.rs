@@ -175,6 +175,19 @@ struct Held {
     lost: Option<VaultError>,
 }
 
+/// Who writes to the vault at `root` now, in words; nobody when there is no vault.
+///
+/// # Errors
+/// The leases cannot be read.
+pub(super) fn current_writer(root: &Path) -> VaultResult<Option<String>> {
+    let place = Place { root: root.to_owned() };
+    let Some(last) = place.tokens()?.last().copied() else { return Ok(None) };
+    let held = place.read(last, Duration::ZERO)?.filter(|lease| {
+        !lease.released && lease.until > Timestamp::now() && !lease.process.is_dead(&ProcessMark::own())
+    });
+    Ok(held.map(|lease| lease.words()))
+}
+
 /// The right to write to a vault, renewed by a thread of its own, given back when dropped.
 pub struct WriteLease {
     place: Arc<Place>,

@@ -38,6 +38,15 @@ impl VaultLocation {
         }
         Ok(Self::Folder(path.into()))
     }
+
+    /// Who writes to the vault there now, in words; needs no password.
+    ///
+    /// # Errors
+    /// Its leases cannot be read.
+    pub fn current_writer(&self) -> VaultResult<Option<String>> {
+        let Self::Folder(root) = self;
+        super::lease::current_writer(root)
+    }
 }
 
 /// `s3` of `s3:bucket`; a path that merely contains a colon later (`./a:b`, `/a:b`) has no scheme.

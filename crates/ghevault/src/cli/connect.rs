@@ -10,14 +10,14 @@ use crate::{
 };
 use ghevault_core::{
     appliance::{
-        channel::Channel,
+        channel::{Channel, ChannelError},
         hostkeys::PinStore,
         target::Target,
         transport::{self, TransportKind, TransportSettings},
     },
     keys::{Secret, SecretSource, SshKey},
 };
-use std::{num::NonZeroU64, sync::Arc};
+use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
 /// The appliance of the settings.
 ///
@@ -62,6 +62,28 @@ pub fn named_target(text: &str) -> CommandResult<Target> {
     })?;
     note_oddity(&target);
     Ok(target)
+}
+
+/// The appliances named on the command line, or else those of the settings; each once.
+///
+/// # Errors
+/// None is named, or a name makes no sense.
+pub fn targets(named: &[String], settings: &Settings) -> CommandResult<Vec<Target>> {
+    if named.is_empty() {
+        return configured_targets(settings);
+    }
+    let mut targets = Vec::new();
+    for text in named.iter().flat_map(|text| text.split(',')).filter(|text| !text.trim().is_empty()) {
+        targets.push(named_target(text)?);
+    }
+    let mut seen = std::collections::HashSet::new();
+    targets.retain(|target| seen.insert(target.clone()));
+    if targets.is_empty() {
+        return Err(
+            CommandError::usage("no appliance is named").hint("Name the hosts, or set GHEVAULT_HOST.")
+        );
+    }
+    Ok(targets)
 }
 
 /// Warns about what is probably not meant.
@@ -120,4 +142,34 @@ pub fn way(invocation: &Invocation, target: Target) -> CommandResult<TransportSe
     way.bandwidth = settings.bytes_per_s_max.and_then(NonZeroU64::new);
     way.ssh_options.clone_from(&settings.ssh_options);
     Ok(way)
+}
+
+/// The way to any appliance: key, pins and transport, loaded once.
+#[derive(Debug)]
+pub struct Way {
+    model: TransportSettings,
+}
+
+impl Way {
+    /// The way of the settings.
+    ///
+    /// # Errors
+    /// There is no key.
+    pub fn new(invocation: &Invocation, any: &Target) -> CommandResult<Self> {
+        Ok(Self { model: way(invocation, any.clone())? })
+    }
+
+    /// The same, but giving up on a connection sooner.
+    #[must_use]
+    pub fn impatient(&self, limit: Duration) -> Self {
+        Self { model: TransportSettings { connect_timeout: limit, ..self.model.clone() } }
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// No pin, no connection.
+    pub fn to(&self, target: &Target) -> Result<Arc<dyn Channel>, ChannelError> {
+        transport::connect(TransportSettings { target: target.clone(), ..self.model.clone() })
+    }
 }

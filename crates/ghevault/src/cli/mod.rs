@@ -6,10 +6,12 @@
     reason = "doc comments here are the text of the help"
 )]
 
+mod advise;
 mod backup;
 mod connect;
 mod doctor;
 mod export;
+mod failover;
 mod gate;
 mod init;
 mod restore;
@@ -122,6 +124,8 @@ pub enum Verb {
     Restore(restore::RestoreArgs),
     Export(export::ExportArgs),
     Gate(gate::GateArgs),
+    Advise(advise::AdviseArgs),
+    Failover(failover::FailoverArgs),
 }
 
 /// What every verb gets.
@@ -165,6 +169,8 @@ pub fn dispatch(verb: Verb, invocation: &Invocation) -> CommandResult {
         Verb::Restore(arguments) => restore::run(&arguments, invocation),
         Verb::Export(arguments) => export::run(&arguments, invocation),
         Verb::Gate(arguments) => gate::run(&arguments, invocation),
+        Verb::Advise(arguments) => advise::run(&arguments, invocation),
+        Verb::Failover(arguments) => failover::run(&arguments, invocation),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
 };
 use clap::Args;
 use ghevault_core::{
+    state::{StateError, StateFolder, VerifyRecord},
     vault::{CheckDepth, SnapshotId, Vault},
     verify::{self, SnapshotReport, Verdict, VerifyOptions, VerifyOutcome, VerifyReport},
 };
@@ -44,6 +45,10 @@ pub fn run(arguments: &VerifyArgs, invocation: &Invocation) -> CommandResult {
     let progress = invocation.screen.progress();
     let report = verify::run(&opened, &options, &*progress)?;
     drop(progress);
+    if let Err(error) = remember(&report, opened.id(), invocation) {
+        // What was proven is in the report; only `advise` will not know of it.
+        output::complain(&format!("warning: the proof is not remembered: {error}"));
+    }
     invocation.screen.result(&report, || text(&report));
     let (kind, message, hint) = match report.outcome {
         VerifyOutcome::Sound => return Ok(()),
@@ -64,6 +69,26 @@ pub fn run(arguments: &VerifyArgs, invocation: &Invocation) -> CommandResult {
     };
     output::complain(&CommandError::new(kind, message).hint(hint).to_string());
     Err(CommandError::already_reported(kind))
+}
+
+/// Writes down which snapshots are proven, and takes back what is no longer true.
+fn remember(report: &VerifyReport, vault: &str, invocation: &Invocation) -> Result<(), StateError> {
+    let state = StateFolder::open(&invocation.settings.state)?;
+    let at = jiff::Timestamp::now();
+    let (good, bad): (Vec<&SnapshotReport>, Vec<_>) =
+        report.snapshots.iter().partition(|row| row.sound && row.verdict == Verdict::Sealed);
+    let bad: Vec<String> = bad.iter().map(|row| row.snapshot.to_string()).collect();
+    state.forget_verified(vault, &bad)?;
+    let proofs: Vec<VerifyRecord> = good
+        .iter()
+        .map(|row| VerifyRecord {
+            vault: vault.to_owned(),
+            snapshot: row.snapshot.to_string(),
+            depth: report.depth,
+            at,
+        })
+        .collect();
+    state.record_verified(&proofs)
 }
 
 /// The ids of the named snapshots; nothing when none is named.

@@ -1,5 +1,6 @@
 //! A promotion: guards and plan from what was seen, the run, and what is known after it.
 
+mod aftermath;
 pub mod guard;
 pub mod report;
 pub mod run;

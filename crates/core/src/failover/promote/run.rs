@@ -7,19 +7,18 @@
 use std::{
     collections::VecDeque,
     io::{BufRead, BufReader},
-    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 use super::{
+    aftermath::{next, verify},
     guard::{PromotePlan, Step},
     report::{Outcome, PromoteReport},
 };
 use crate::{
     appliance::{
         channel::{Channel, ChannelError, RemoteCommand},
-        facts::{self, Facts, Role},
         gate,
         quote::quote,
         target::Target,
@@ -27,7 +26,6 @@ use crate::{
     failover::{
         observe::{Connect, replication},
         repl_status::Level,
-        ways::Command,
     },
     state::{GateRecord, StateError, StateFolder},
 };
@@ -198,7 +196,7 @@ fn still_in_sync(channel: &dyn Channel, plan: &PromotePlan) -> Result<(), Promot
     Err(PromoteError::FellBehind { host: plan.host.clone(), level, stores: status.behind() })
 }
 
-fn repositories(settings: &PromoteSettings) -> String {
+pub(super) fn repositories(settings: &PromoteSettings) -> String {
     format!("{}/repositories", settings.data_root)
 }
 
@@ -210,29 +208,37 @@ fn heal_gates(
     warnings: &mut Vec<String>,
 ) -> Result<(), PromoteError> {
     let Some(record) = cast.state.gate()? else { return Ok(()) };
-    let removed = if record.host == cast.replica.to_string() {
-        open_gate(channel, settings, &record)?
-    } else if let Some(primary) = cast.primary.as_ref().filter(|primary| record.host == primary.to_string()) {
-        open_gate(&*(cast.connect)(primary)?, settings, &record)?
-    } else {
-        // The record stays: the gate of a lost primary is looked for on the new one.
-        return Ok(());
-    };
-    if removed {
-        warnings.push(format!(
-            "a maintenance gate that an earlier backup had left on `{}` was removed",
-            record.host
-        ));
+    let mut removed = Vec::new();
+    if open_ours(channel, &cast.replica, &record, settings)? {
+        removed.push(cast.replica.to_string());
     }
-    Ok(cast.state.forget_gate()?)
+    if let Some(primary) = &cast.primary {
+        if open_ours(&*(cast.connect)(primary)?, primary, &record, settings)? {
+            removed.push(primary.to_string());
+        }
+        // Of a primary that is lost the record stays: should the machine come back, its gate can be told.
+        cast.state.forget_gate()?;
+    }
+    for host in removed {
+        warnings.push(format!("a maintenance gate that an earlier backup had left on `{host}` was removed"));
+    }
+    Ok(())
 }
 
-fn open_gate(
+/// Opens the gate of a machine, if it is the one of our record; returns whether it was.
+pub(super) fn open_ours(
     channel: &dyn Channel,
-    settings: &PromoteSettings,
+    host: &Target,
     record: &GateRecord,
+    settings: &PromoteSettings,
 ) -> Result<bool, ChannelError> {
-    gate::remove(channel, &repositories(settings), &record.mark)
+    let Some((mark, _)) = gate::status(channel, &repositories(settings))? else { return Ok(false) };
+    let own = channel.run(&RemoteCommand::new("ask for its name", "cat /etc/github/cluster"), &[])?;
+    let name = String::from_utf8_lossy(&own.stdout);
+    if !record.made(&host.to_string(), name.trim(), &mark) {
+        return Ok(false);
+    }
+    gate::remove(channel, &repositories(settings), &mark)
 }
 
 /// The shell around `ghe-repl-promote`: deaf to hang-up, and with a reader that goes on without a listener.
@@ -296,120 +302,5 @@ fn follow(channel: &dyn Channel, command: &RemoteCommand, mut line: impl FnMut(&
         Ok(exit) if exit.status.success() => cut,
         Ok(exit) => Some(format!("`ghe-repl-promote` ended with {}", exit.status)),
         Err(error) => Some(error.to_string()),
-    }
-}
-
-/// Asks the host who it is now, patiently: its services have just started.
-fn verify(cast: &Cast<'_>, settings: &PromoteSettings, report: &mut PromoteReport) {
-    let (asks, pause) = settings.asks;
-    let mut told = Err("it was not asked".to_owned());
-    for ask in 0..asks.max(1) {
-        if ask > 0 {
-            thread::sleep(pause);
-        }
-        told = who(cast, settings);
-        // After a lost connection the command may still be at work: a replica may become a primary meanwhile.
-        match &told {
-            Ok((_, facts)) if facts.role != Role::Replica => break,
-            _ => {}
-        }
-    }
-    match told {
-        Ok((channel, facts)) => {
-            (report.role, report.uuid) = (Some(facts.role), Some(facts.uuid.clone()));
-            report.maintenance = Some(facts.maintenance);
-            let primary = matches!(facts.role, Role::Primary | Role::Standalone);
-            let ended = report.problem.as_ref().is_none_or(|problem| problem.contains("ended with"));
-            report.outcome = match (primary, ended) {
-                (true, _) => Outcome::Promoted,
-                (false, true) => Outcome::Failed,
-                (false, false) => Outcome::Unknown,
-            };
-            if primary {
-                if let Some(problem) = &report.problem {
-                    report.warnings.push(format!("it is a primary now, but {problem}"));
-                }
-                if facts.maintenance {
-                    report.warnings.push(
-                        "it is in maintenance mode: `ghe-maintenance -u` on its admin shell lets users in"
-                            .into(),
-                    );
-                }
-                stale_gate(cast, settings, &*channel, &mut report.warnings);
-            } else if report.problem.is_none() {
-                report.problem =
-                    Some("`ghe-repl-promote` ended well, but the host is still a replica".into());
-            }
-        }
-        Err(reason) => {
-            report.outcome = Outcome::Unknown;
-            let before = report.problem.take().map(|problem| format!("{problem}; ")).unwrap_or_default();
-            report.problem = Some(format!("{before}the host cannot be asked who it is now: {reason}"));
-        }
-    }
-}
-
-fn who(cast: &Cast<'_>, settings: &PromoteSettings) -> Result<(Arc<dyn Channel>, Facts), String> {
-    let channel = (cast.connect)(&cast.replica).map_err(|error| error.to_string())?;
-    let facts = facts::probe(&*channel, &settings.data_root, &cast.replica.to_string());
-    facts.map(|facts| (channel, facts)).map_err(|error| error.to_string())
-}
-
-/// A gate on the new primary: ours is removed, another's is told.
-fn stale_gate(
-    cast: &Cast<'_>,
-    settings: &PromoteSettings,
-    channel: &dyn Channel,
-    warnings: &mut Vec<String>,
-) {
-    let Ok(Some((mark, age_s))) = gate::status(channel, &repositories(settings)) else { return };
-    let ours = cast.state.gate().ok().flatten().filter(|record| record.mark == mark);
-    if let Some(record) = ours
-        && open_gate(channel, settings, &record).unwrap_or(false)
-    {
-        let _ = cast.state.forget_gate();
-        warnings.push("a maintenance gate that an earlier backup had left there was removed".into());
-        return;
-    }
-    warnings.push(format!(
-        "Git maintenance on the new primary has been paused for {age_s} s, not by a backup of this host: `ghevault gate status`"
-    ));
-}
-
-/// What to do next, by how it ended.
-fn next(report: &PromoteReport) -> Vec<Command> {
-    let host = &report.plan.host;
-    let hand = |run: String, why: &str| Command { on: "by hand".into(), run, why: why.into() };
-    match report.outcome {
-        Outcome::Promoted => report.plan.next.clone(),
-        Outcome::Failed => vec![
-            hand(
-                format!("read what {host} said above, and `ghe-repl-status -v` there"),
-                "it is still a replica",
-            ),
-            Command {
-                on: "here".into(),
-                run: format!("ghevault advise {host}"),
-                why: "look again, then repeat".into(),
-            },
-            hand(
-                "keep the former primary as it is: in maintenance mode, or off".into(),
-                "nothing may be written meanwhile",
-            ),
-        ],
-        Outcome::Unknown => vec![
-            hand(
-                format!(
-                    "look at {host}'s console: `ghe-repl-promote` goes on there although the connection ended"
-                ),
-                "do not start it a second time while it runs: `pgrep -af ghe-repl-promote`",
-            ),
-            Command {
-                on: "here".into(),
-                run: format!("ghevault advise {host}"),
-                why: "says when it has become a primary; if it is a replica and nothing runs, repeat".into(),
-            },
-            hand("keep the former primary off".into(), "two primaries would both take writes"),
-        ],
     }
 }

@@ -45,6 +45,16 @@ fn a_released_lease_is_free_and_the_token_grows() {
 }
 
 #[test]
+fn the_current_writer_is_named_without_a_password() {
+    let (dir, _) = place();
+    assert_eq!(current_writer(dir.path()).unwrap(), None);
+    let lease = WriteLease::take(dir.path(), "backup of ghe-prod", LONG).unwrap();
+    assert!(current_writer(dir.path()).unwrap().is_some_and(|words| words.contains("backup of ghe-prod")));
+    drop(lease);
+    assert_eq!(current_writer(dir.path()).unwrap(), None);
+}
+
+#[test]
 fn half_written_leases_of_the_dead_are_cleared_away_and_those_of_the_living_are_not() {
     let (dir, place) = place();
     fs::create_dir_all(place.folder()).unwrap();

@@ -22,6 +22,7 @@ use ghevault_core::{
         view::SnapshotView,
     },
     seal,
+    state::{RestoreRecord, StateFolder},
 };
 use std::fmt::Write as _;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -73,6 +74,7 @@ pub fn run(arguments: &RestoreArgs, host: &str, invocation: &Invocation) -> Comm
     let id = judged.snapshot.id.to_string();
     let report = core::run(&*channel, view, &id, &facts, &content, &plan, &options, &*progress)?;
     drop(progress);
+    remember(&report, &plan, invocation);
     invocation.screen.result(&report, || text(&report));
     match report.outcome {
         Outcome::Complete => Ok(()),
@@ -83,6 +85,26 @@ pub fn run(arguments: &RestoreArgs, host: &str, invocation: &Invocation) -> Comm
             );
             Err(CommandError::already_reported(Kind::Failure))
         }
+    }
+}
+
+/// Remembers how fast a restore was, if it was a whole one that had to send most of its data: `advise` estimates by it.
+fn remember(report: &ApplianceReport, plan: &RestorePlan, invocation: &Invocation) {
+    let sent: u64 = report.steps.iter().map(|step| step.bytes).sum();
+    let planned: u64 = plan.steps.iter().map(|step| step.bytes).sum();
+    if report.outcome != Outcome::Complete || sent == 0 || sent < planned / 2 {
+        return;
+    }
+    let record = RestoreRecord {
+        snapshot: report.snapshot.clone(),
+        host: report.host.clone(),
+        bytes: sent,
+        seconds: report.steps.iter().map(|step| step.seconds).sum(),
+        at: jiff::Timestamp::now(),
+    };
+    let kept = StateFolder::open(&invocation.settings.state).and_then(|state| state.record_restored(&record));
+    if let Err(error) = kept {
+        output::complain(&format!("warning: the speed of this restore is not remembered: {error}"));
     }
 }
 
