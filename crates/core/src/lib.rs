@@ -5,6 +5,7 @@
 
 pub mod appliance;
 pub mod backup;
+pub mod import;
 pub mod keys;
 pub mod progress;
 pub mod restore;

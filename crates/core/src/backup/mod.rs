@@ -13,6 +13,8 @@ pub mod run;
 pub mod settings;
 pub mod unit;
 
+pub(crate) use guard::same_appliance;
+pub(crate) use join::read_pages;
 pub use report::{BackupReport, DatasetReport};
 pub use run::{BackupError, BackupInputs, run};
 pub use settings::{BackupSettings, CancelToken, DATASETS};

@@ -11,6 +11,7 @@ mod connect;
 mod doctor;
 mod export;
 mod gate;
+mod import;
 mod init;
 mod restore;
 mod snapshots;
@@ -120,6 +121,7 @@ pub enum Verb {
     Verify(verify::VerifyArgs),
     Restore(restore::RestoreArgs),
     Export(export::ExportArgs),
+    Import(import::ImportArgs),
     Gate(gate::GateArgs),
 }
 
@@ -163,6 +165,7 @@ pub fn dispatch(verb: Verb, invocation: &Invocation) -> CommandResult {
         Verb::Verify(arguments) => verify::run(&arguments, invocation),
         Verb::Restore(arguments) => restore::run(&arguments, invocation),
         Verb::Export(arguments) => export::run(&arguments, invocation),
+        Verb::Import(arguments) => import::run(&arguments, invocation),
         Verb::Gate(arguments) => gate::run(&arguments, invocation),
     }
 }
