@@ -6,6 +6,7 @@
 pub mod appliance;
 pub mod backup;
 pub mod failover;
+pub mod import;
 pub mod keys;
 pub mod progress;
 pub mod restore;

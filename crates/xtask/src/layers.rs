@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("seal", &["keys"]),
     ("progress", &[]),
     ("backup", &["appliance", "keys", "seal", "state", "vault"]),
+    ("import", &["appliance", "backup", "keys", "restore", "seal", "state", "vault"]),
     ("verify", &["appliance", "keys", "restore", "seal", "state", "vault"]),
     ("restore", &["appliance", "backup", "keys", "seal", "state", "vault"]),
     ("failover", &["appliance", "state"]),

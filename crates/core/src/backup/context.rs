@@ -337,9 +337,10 @@ impl Ends {
     }
 }
 
-struct Watched<'a, R> {
-    input: R,
-    ends: &'a mut Ends,
+/// Keeps the ends of what passes.
+pub(crate) struct Watched<'a, R> {
+    pub(crate) input: R,
+    pub(crate) ends: &'a mut Ends,
 }
 
 impl<R: Read> Read for Watched<'_, R> {

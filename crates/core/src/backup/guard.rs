@@ -54,7 +54,7 @@ pub(super) fn guard(facts: &Facts, settings: &BackupSettings) -> Result<Vec<Stri
 
 /// A vault belongs to one appliance; after a promotion the UUID differs and the host key stays (contract §6.1). Tells
 /// whether it looks like one.
-pub(super) fn same_appliance(
+pub(crate) fn same_appliance(
     sealed: &[(&Snapshot, Seal)],
     facts: &Facts,
     channel: &dyn Channel,

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Digests that the parent keeps in pages; a page that cannot be understood makes its units changed, not the run fail.
-pub(super) fn read_pages<const N: usize>(
+pub(crate) fn read_pages<const N: usize>(
     reader: &VaultReader,
     root: TreeId,
     folder: &str,
@@ -98,6 +98,7 @@ impl<'a> Finished<'a, '_> {
             }
         }
         drop_gone_items(ctx, &rows, &mut graft)?;
+        drop_taken_over(ctx, &mut graft)?;
         prune_removals(&mut graft);
         // Repositories that were not taken again keep the digests that they had.
         if let Some(parent) = ctx.parent {
@@ -132,6 +133,48 @@ fn drop_gone_items(ctx: &Context<'_>, rows: &[DatasetReport], graft: &mut Graft)
             _ => continue,
         };
         if complete(owner) && !graft.replace.contains_key(name.as_bytes()) {
+            graft.remove.insert(name.into_bytes());
+        }
+    }
+    Ok(())
+}
+
+/// Entries of the root that a backup makes beside secrets and file datasets.
+const MADE: &[&str] = &[
+    "version",
+    "strategy",
+    "uuid",
+    "cluster.conf",
+    "settings.json",
+    "enterprise.ghl",
+    "saml-keys.tar",
+    "ssl-ca-certificates.tar",
+    "authorized-keys.json",
+    "ssh-host-keys.tar",
+    "mysql.sql",
+    "mysql.sql.gz",
+    "mysql-binary-backup-sentinel",
+    "logical-external-database-backup-sentinel",
+    "redis.rdb",
+    "audit-log",
+    "es-scan-complete",
+    "ghevault",
+];
+
+/// What only a parent that was taken over has: the record of that, incremental chains, measurements of backup-utils.
+fn drop_taken_over(ctx: &Context<'_>, graft: &mut Graft) -> Result<(), VaultError> {
+    let Some(parent) = ctx.parent else { return Ok(()) };
+    let record = "ghevault/import.json";
+    if ctx.reader.node_at(parent, record)?.is_none() {
+        return Ok(());
+    }
+    graft.remove.insert(record.into());
+    graft.remove.insert("ghevault/mysql-chain.json".into());
+    let secret = |name: &str| crate::appliance::secret_table::SECRETS.iter().any(|row| row.file == name);
+    for node in ctx.reader.tree(&parent)?.nodes {
+        let name = node.name().to_string_lossy().into_owned();
+        let ours = MADE.contains(&&*name) || super::settings::DATASETS.contains(&&*name) || secret(&name);
+        if !ours && !graft.replace.contains_key(name.as_bytes()) {
             graft.remove.insert(name.into_bytes());
         }
     }

@@ -19,6 +19,8 @@ pub mod settings;
 mod still;
 pub mod unit;
 
+pub(crate) use guard::same_appliance;
+pub(crate) use join::read_pages;
 pub use report::{BackupReport, DatasetReport};
 pub use run::{BackupError, BackupInputs, run};
 pub use settings::{BackupSettings, CancelToken, DATASETS};

@@ -13,6 +13,7 @@ mod doctor;
 mod export;
 mod failover;
 mod gate;
+mod import;
 mod init;
 mod restore;
 mod snapshots;
@@ -123,6 +124,7 @@ pub enum Verb {
     Verify(verify::VerifyArgs),
     Restore(restore::RestoreArgs),
     Export(export::ExportArgs),
+    Import(import::ImportArgs),
     Gate(gate::GateArgs),
     Advise(advise::AdviseArgs),
     Failover(failover::FailoverArgs),
@@ -168,6 +170,7 @@ pub fn dispatch(verb: Verb, invocation: &Invocation) -> CommandResult {
         Verb::Verify(arguments) => verify::run(&arguments, invocation),
         Verb::Restore(arguments) => restore::run(&arguments, invocation),
         Verb::Export(arguments) => export::run(&arguments, invocation),
+        Verb::Import(arguments) => import::run(&arguments, invocation),
         Verb::Gate(arguments) => gate::run(&arguments, invocation),
         Verb::Advise(arguments) => advise::run(&arguments, invocation),
         Verb::Failover(arguments) => failover::run(&arguments, invocation),

@@ -6,6 +6,7 @@ use ghevault_core::{
         channel::ChannelError, facts::FactsError, gate::GateError, hostkeys::PinError, lease::LeaseError,
     },
     backup::{BackupError, context::CaptureError},
+    import::{ImportError, plan::PlanError, service::ServiceError},
     restore::{
         RestoreError,
         appliance::{ApplianceRestoreError, Refusal},
@@ -221,6 +222,73 @@ impl From<BackupError> for CommandError {
             }
             BackupError::Seal(_) => Self::from_error(Kind::Failure, &error),
         }
+    }
+}
+
+impl From<PlanError> for CommandError {
+    fn from(error: PlanError) -> Self {
+        let (kind, hint) = match &error {
+            PlanError::BackupRunning { .. } => {
+                (Kind::Refused, "Wait for it to end. What it makes is imported by the next run.")
+            }
+            PlanError::RestoreRunning { .. } => (
+                Kind::Refused,
+                "Wait for it to end. If no restore runs, the file is left of one that died: remove it, as backup-utils asks too.",
+            ),
+            PlanError::AncientMark { .. } => {
+                (Kind::Refused, "Make sure that no backup runs, and remove the link.")
+            }
+            PlanError::NoSuchSnapshot { .. } => {
+                (Kind::Usage, "`ghevault import DATA_DIR --dry-run` lists them.")
+            }
+            PlanError::NoSnapshots { .. } => {
+                (Kind::Usage, "Name the directory that GHE_DATA_DIR names in backup.config.")
+            }
+            PlanError::OtherAppliance { .. } => (
+                Kind::Refused,
+                "A vault belongs to one appliance: name another vault, or give --allow-other-appliance.",
+            ),
+        };
+        Self::from_error(kind, &error).hint(hint)
+    }
+}
+
+impl From<ImportError> for CommandError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Plan(inner) => inner.into(),
+            ImportError::Vault(inner) => inner.into(),
+            ImportError::State(inner) => inner.into(),
+            ImportError::Data { .. } => Self::from_error(Kind::Usage, &error)
+                .hint("Name the directory that GHE_DATA_DIR names in backup.config; this user must be able to read it."),
+            ImportError::Cancelled => Self::from_error(Kind::Interrupted, &error)
+                .hint("Snapshots that were finished are in the vault. Run it again: it goes on after them."),
+            ImportError::Seal(_) | ImportError::Folder { .. } => Self::from_error(Kind::Failure, &error)
+                .hint("Snapshots that were finished are in the vault. Run it again: it goes on after them."),
+        }
+    }
+}
+
+impl From<ServiceError> for CommandError {
+    fn from(error: ServiceError) -> Self {
+        let (kind, hint) = match error {
+            ServiceError::Backup(inner) => return inner.into(),
+            ServiceError::Running { .. } => {
+                (Kind::Refused, "Run it again later, or wait longer with `backup.service_wait_s`.")
+            }
+            ServiceError::StaleMark { .. } => (
+                Kind::Refused,
+                "Look on the appliance whether a backup runs (`ghe-backup-healthcheck`, /var/log/github-backup); if none does, remove the file.",
+            ),
+            ServiceError::NoSnapshot { .. } => {
+                (Kind::Failure, "Set up the Backup Service and let it make one, or give `--source datasets`.")
+            }
+            ServiceError::Pruned { .. } => (
+                Kind::Failure,
+                "Let the service keep more snapshots, or run this right after it. No snapshot was made, and none was harmed.",
+            ),
+        };
+        Self::from_error(kind, &error).hint(hint)
     }
 }
 

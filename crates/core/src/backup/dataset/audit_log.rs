@@ -59,7 +59,7 @@ pub fn capture(ctx: &Context<'_>) -> Result<Captured, CaptureError> {
 }
 
 /// Lines of JSON end with a newline.
-fn whole(ends: &Ends) -> Result<(), &'static str> {
+pub(crate) fn whole(ends: &Ends) -> Result<(), &'static str> {
     match ends.tail.last() {
         None | Some(b'\n' | b'}' | b']') => Ok(()),
         Some(_) => Err("its last line is cut off"),

@@ -8,7 +8,7 @@ use std::{
 use crate::backup::context::{CaptureError, Captured, Context, Ends, last_lines};
 
 /// A dump that says what made it also says when it is at its end; one that does not is believed.
-fn whole(ends: &Ends) -> Result<(), &'static str> {
+pub(crate) fn whole(ends: &Ends) -> Result<(), &'static str> {
     let named = [&b"-- MySQL dump"[..], b"-- MariaDB dump", b"/*M!999999"]
         .iter()
         .any(|mark| ends.head.starts_with(mark));

@@ -84,7 +84,7 @@ pub fn fetch<T>(
         return Ok(Vec::new());
     }
     let script = format!(
-        "cd {} && LC_ALL=C exec {nice} sudo tar --create --format=gnu --no-recursion --hard-dereference \
+        "LC_ALL=C exec {nice} sudo tar -C {} --create --format=gnu --no-recursion --hard-dereference \
          --ignore-failed-read --quoting-style=escape --blocking-factor=128 --null -T - -f -",
         quote(data_root)
     );
