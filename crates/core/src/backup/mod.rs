@@ -7,6 +7,7 @@ pub mod files;
 mod gated;
 mod guard;
 mod join;
+pub mod names;
 pub mod pages;
 pub mod report;
 pub mod run;

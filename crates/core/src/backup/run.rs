@@ -13,7 +13,7 @@ use super::{
     files::{entry_node::Owners, survey::Known},
     gated::gated,
     guard::{guard, heal_gate, same_appliance},
-    join::{Finished, read_pages},
+    join::Finished,
     pages,
     report::BackupReport,
     settings::{BackupSettings, DATASETS},
@@ -137,7 +137,7 @@ pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
     let writer = inputs.vault.writer(&reader, &lease)?;
     let known = parent
         .as_ref()
-        .map_or_else(|| Ok(Known::new()), |parent| read_pages(&reader, parent.tree, pages::UNITS))?;
+        .map_or_else(|| Ok(Known::new()), |parent| pages::read_all(&reader, parent.tree, pages::UNITS))?;
     let owners = Owners::parse(&facts.passwd, &facts.group);
     let ctx = Context {
         channel: inputs.channel,
