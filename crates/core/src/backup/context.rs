@@ -124,6 +124,8 @@ pub struct Captured {
     pub units: Vec<(Vec<u8>, [u8; 16])>,
     /// Ref digests of repositories that were taken.
     pub refs: Vec<(Vec<u8>, [u8; 32])>,
+    /// Names of repositories that were taken.
+    pub names: Vec<(Vec<u8>, String)>,
     /// Files or items in the snapshot.
     pub items: u64,
     /// Bytes in the snapshot.

@@ -1,7 +1,7 @@
 //! Joins what the datasets contributed into the tree of the new snapshot.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     time::Instant,
 };
 
@@ -15,29 +15,8 @@ use super::{
 use crate::{
     appliance::facts::Facts,
     seal::{Outcome, Topology},
-    vault::{DirNode, Graft, TreeId, VaultError, VaultReader},
+    vault::{DirNode, Graft, VaultError},
 };
-
-/// Digests that the parent keeps in pages; a page that cannot be understood makes its units changed, not the run fail.
-pub(crate) fn read_pages<const N: usize>(
-    reader: &VaultReader,
-    root: TreeId,
-    folder: &str,
-) -> Result<HashMap<Vec<u8>, [u8; N]>, VaultError> {
-    let mut known = HashMap::new();
-    let Some(folder) = reader.node_at(root, folder)? else { return Ok(known) };
-    let Some(tree) = folder.subtree else { return Ok(known) };
-    for node in reader.tree(&tree)?.nodes {
-        let mut content = Vec::new();
-        reader.dump(&node, &mut content)?;
-        for (path, digest) in pages::read(&content).unwrap_or_default() {
-            if let Ok(digest) = digest.try_into() {
-                known.insert(path, digest);
-            }
-        }
-    }
-    Ok(known)
-}
 
 /// A run whose datasets have ended, before its snapshot.
 pub(super) struct Finished<'a, 'c> {
@@ -58,6 +37,7 @@ impl<'a> Finished<'a, '_> {
         let mut graft = Graft::default();
         let mut units: BTreeMap<Vec<u8>, [u8; 16]> = BTreeMap::new();
         let mut refs: BTreeMap<Vec<u8>, [u8; 32]> = BTreeMap::new();
+        let mut names: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
         let mut rows = Vec::new();
         let mut lost: BTreeSet<&'static str> = BTreeSet::new();
         for row in done {
@@ -76,6 +56,7 @@ impl<'a> Finished<'a, '_> {
                     );
                     units.extend(captured.units);
                     refs.extend(captured.refs);
+                    names.extend(captured.names.into_iter().map(|(path, name)| (path, name.into_bytes())));
                 }
                 Err(source) => {
                     lost.insert(name);
@@ -100,17 +81,23 @@ impl<'a> Finished<'a, '_> {
         drop_gone_items(ctx, &rows, &mut graft)?;
         drop_taken_over(ctx, &mut graft)?;
         prune_removals(&mut graft);
-        // Repositories that were not taken again keep the digests that they had.
+        // Repositories that were not taken again keep the digests and names that they had.
         if let Some(parent) = ctx.parent {
-            for (path, digest) in read_pages(ctx.reader, parent, pages::REFS)? {
+            for (path, digest) in pages::read_all(ctx.reader, parent, pages::REFS)? {
                 if units.contains_key(&path) {
                     refs.entry(path).or_insert(digest);
+                }
+            }
+            for (path, name) in pages::read_all(ctx.reader, parent, pages::NAMES)? {
+                if units.contains_key(&path) {
+                    names.entry(path).or_insert(name);
                 }
             }
         }
         write_small(ctx, &mut graft, facts)?;
         write_pages(ctx, &mut graft, pages::UNITS, &units)?;
         write_pages(ctx, &mut graft, pages::REFS, &refs)?;
+        write_pages(ctx, &mut graft, pages::NAMES, &names)?;
         let tree = graft.apply(ctx.reader, ctx.writer, ctx.parent)?;
         Ok(Joined { inputs, facts, topology, tree, rows, held, warnings, started: ctx.started, clock })
     }
@@ -199,13 +186,13 @@ fn write_small(ctx: &Context<'_>, graft: &mut Graft, facts: &Facts) -> Result<()
 }
 
 /// The pages of one kind of record; pages that are empty now are removed.
-fn write_pages<const N: usize>(
+fn write_pages<V: AsRef<[u8]>>(
     ctx: &Context<'_>,
     graft: &mut Graft,
     folder: &str,
-    records: &BTreeMap<Vec<u8>, [u8; N]>,
+    records: &BTreeMap<Vec<u8>, V>,
 ) -> Result<(), VaultError> {
-    let new = pages::write(records.iter().map(|(path, value)| (&path[..], &value[..])));
+    let new = pages::write(records.iter().map(|(path, value)| (&path[..], value.as_ref())));
     let names: BTreeSet<Vec<u8>> = new.keys().map(|name| name.clone().into_bytes()).collect();
     graft.remove.extend(ctx.gone_from(folder.as_bytes(), &names)?);
     for (name, content) in new {

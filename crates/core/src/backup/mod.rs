@@ -11,6 +11,7 @@ pub mod host_keys;
 mod join;
 mod machines;
 pub mod mssql;
+pub mod names;
 pub mod pages;
 pub mod report;
 pub mod run;
@@ -20,7 +21,7 @@ mod still;
 pub mod unit;
 
 pub(crate) use guard::same_appliance;
-pub(crate) use join::read_pages;
+
 pub use report::{BackupReport, DatasetReport};
 pub use run::{BackupError, BackupInputs, run};
 pub use settings::{BackupSettings, CancelToken, DATASETS};

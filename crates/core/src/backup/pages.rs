@@ -2,15 +2,20 @@
 //!
 //! A page holds records `VALUE PATH NUL`, sorted by path; the page of a path is the first byte of its SHA-256, in hexadecimal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sha2::{Digest, Sha256};
+
+use crate::vault::{TreeId, VaultError, VaultReader};
 
 /// Folder of the pages with unit digests.
 pub const UNITS: &str = "ghevault/units";
 
 /// Folder of the pages with ref digests.
 pub const REFS: &str = "ghevault/refs";
+
+/// Folder of the pages with names of repositories: the value is the name.
+pub const NAMES: &str = "ghevault/names";
 
 /// Sorts records into pages: page name to content.
 #[must_use]
@@ -47,6 +52,30 @@ pub fn read(page: &[u8]) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
             Some((record[at + 1..].to_vec(), hex::decode(&record[..at]).ok()?))
         })
         .collect()
+}
+
+/// All records of a snapshot's folder of pages; what cannot be understood counts as absent.
+///
+/// # Errors
+/// The vault cannot be read.
+pub fn read_all<D: TryFrom<Vec<u8>>>(
+    reader: &VaultReader,
+    root: TreeId,
+    folder: &str,
+) -> Result<HashMap<Vec<u8>, D>, VaultError> {
+    let mut known = HashMap::new();
+    let Some(folder) = reader.node_at(root, folder)? else { return Ok(known) };
+    let Some(tree) = folder.subtree else { return Ok(known) };
+    for node in reader.tree(&tree)?.nodes {
+        let mut content = Vec::new();
+        reader.dump(&node, &mut content)?;
+        for (path, digest) in read(&content).unwrap_or_default() {
+            if let Ok(digest) = digest.try_into() {
+                known.insert(path, digest);
+            }
+        }
+    }
+    Ok(known)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::{
     gated::gated,
     guard::{guard, same_appliance},
     heal::heal_gates,
-    join::{Finished, read_pages},
+    join::Finished,
     machines::Machines,
     pages,
     report::BackupReport,
@@ -161,7 +161,7 @@ pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
     let writer = inputs.vault.writer(&reader, &lease)?;
     let known = parent
         .as_ref()
-        .map_or_else(|| Ok(Known::new()), |parent| read_pages(&reader, parent.tree, pages::UNITS))?;
+        .map_or_else(|| Ok(Known::new()), |parent| pages::read_all(&reader, parent.tree, pages::UNITS))?;
     let owners = Owners::parse(&facts.passwd, &facts.group);
     let ctx = Context {
         channel: inputs.channel,

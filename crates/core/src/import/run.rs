@@ -23,7 +23,7 @@ use crate::{
         CancelToken,
         context::CaptureError,
         files::{entry_node::Owners, survey::Known},
-        pages, read_pages,
+        pages,
     },
     progress::{Event, Progress},
     seal::{self, Outcome, Source},
@@ -182,7 +182,7 @@ impl Taking<'_> {
         let reader = self.inputs.vault.index()?;
         let writer = self.inputs.vault.writer(&reader, self.lease)?;
         let known = match &before {
-            Some(before) => read_pages(&reader, before.tree, pages::UNITS)?,
+            Some(before) => pages::read_all(&reader, before.tree, pages::UNITS)?,
             None => Known::new(),
         };
         let folder = LocalFolder(Path::new(&self.plan.data).join(&planned.name));

@@ -101,7 +101,7 @@ impl Builder<'_> {
     fn all_refs(&self, built: &Built) -> Result<std::collections::BTreeMap<Vec<u8>, [u8; 32]>, FolderError> {
         let mut refs = built.refs.clone();
         if let Some(parent) = self.parent {
-            for (path, digest) in crate::backup::read_pages(self.reader, parent, pages::REFS)? {
+            for (path, digest) in pages::read_all(self.reader, parent, pages::REFS)? {
                 if built.units.contains_key(&path) {
                     refs.entry(path).or_insert(digest);
                 }

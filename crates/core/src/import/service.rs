@@ -27,7 +27,7 @@ use crate::{
         BackupError, BackupInputs, BackupReport,
         context::{CaptureError, check},
         files::{entry_node::Owners, survey::Known},
-        pages, read_pages, same_appliance,
+        pages, same_appliance,
     },
     progress::Event,
     seal::{self, Outcome, Seal, Source},
@@ -347,7 +347,7 @@ impl Service<'_> {
         let reader = inputs.vault.index()?;
         let writer = inputs.vault.writer(&reader, self.lease)?;
         let known = match parent {
-            Some((_, tree)) => read_pages(&reader, tree, pages::UNITS)?,
+            Some((_, tree)) => pages::read_all(&reader, tree, pages::UNITS)?,
             None => Known::new(),
         };
         let fitting = inputs.settings.fitting(self.facts);
@@ -402,6 +402,8 @@ impl Service<'_> {
         let sum = |field: fn(&crate::backup::DatasetReport) -> u64| finished.rows.iter().map(field).sum();
         Ok(Some(ServiceOutcome::Captured(Box::new(BackupReport {
             snapshot: id.to_string(),
+            host: inputs.settings.host.clone(),
+            topology: None,
             outcome: finished.outcome(),
             bytes_read: sum(|row| row.bytes_read),
             bytes_added: stats.bytes_stored,

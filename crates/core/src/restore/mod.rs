@@ -9,6 +9,7 @@ pub mod error;
 pub mod export;
 pub mod folder;
 pub mod report;
+pub mod repository;
 pub mod select;
 pub mod tar;
 pub mod view;

@@ -23,6 +23,7 @@ mod lease;
 mod location;
 #[cfg(test)]
 mod memory;
+mod meter;
 mod open;
 mod password;
 mod reader;

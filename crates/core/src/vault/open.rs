@@ -9,6 +9,7 @@ use super::{
     latch::{Latch, LatchOpen},
     lease::WriteLease,
     location::VaultLocation,
+    meter::Metered,
     password::Password,
     reader::VaultReader,
     restic_lock, rustic,
@@ -21,7 +22,10 @@ use rustic_core::{
     repofile::{BlobType, ConfigFile, FileType, KeyFile, SnapshotFile},
 };
 use std::{
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -33,6 +37,7 @@ pub struct Vault {
     location: VaultLocation,
     folder: FolderStore,
     pub(super) store: Arc<dyn Store>,
+    read: Arc<AtomicU64>,
     latch: Latch,
     pub(super) cipher: Arc<Cipher>,
     config: ConfigFile,
@@ -147,10 +152,12 @@ impl Vault {
                 format!("format version {} (of the vault at {location}; only {FORMAT} is)", config.version);
             return Err(VaultError::Unsupported { what });
         }
+        let read = Arc::new(AtomicU64::new(0));
         Ok(Self {
             location: location.clone(),
             folder,
-            store: Arc::new(latch.clone()),
+            store: Arc::new(Metered::new(Arc::new(latch.clone()), Arc::clone(&read))),
+            read,
             latch,
             cipher: Arc::new(Cipher::new(repository.key())?),
             id: config.id.to_hex().to_string(),
@@ -163,6 +170,12 @@ impl Vault {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Bytes read from the store since it was opened, keys and configuration left out.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
     }
 
     /// Where it stands.

@@ -1,23 +1,28 @@
-//! `ghevault restore`: a snapshot, or a part of it, into a folder or onto an appliance.
+//! `ghevault restore`: a snapshot, or a part of it, into a folder or onto an appliance; or one repository.
 
 mod appliance;
 mod folder;
+mod repository;
 
 use super::Invocation;
 use crate::error::{CommandError, CommandResult};
-use clap::Args;
+use clap::{Args, Subcommand};
 use ghevault_core::restore::appliance::Dataset;
 use std::path::{Path, PathBuf};
 
-/// Give a snapshot back: into a folder, or onto an appliance.
+/// Give a snapshot back: into a folder, or onto an appliance; or one repository (`restore repo`).
 ///
 /// The target of --to is a folder when it contains a `/`, begins with a `.`, or exists as a folder; otherwise it is an
 /// appliance ([user@]host[:port]). `dir:` and `host:` in front of it settle doubts.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct RestoreArgs {
+    #[command(subcommand)]
+    what: Option<What>,
     /// `latest`, or the beginning of a snapshot's id
-    snapshot: String,
+    #[arg(required = true)]
+    snapshot: Option<String>,
     /// Folder or appliance to restore to [default: `restore.host` of the configuration]
     #[arg(long, value_name = "DIR|HOST")]
     to: Option<String>,
@@ -50,6 +55,19 @@ pub struct RestoreArgs {
     settings: bool,
 }
 
+impl RestoreArgs {
+    /// The snapshot as it was named.
+    fn snapshot(&self) -> &str {
+        self.snapshot.as_deref().unwrap_or("latest")
+    }
+}
+
+/// Something other than a snapshot.
+#[derive(Debug, Subcommand)]
+enum What {
+    Repo(repository::RepositoryArgs),
+}
+
 /// Where a restore goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Destination {
@@ -79,6 +97,9 @@ fn destination(text: &str, is_folder: impl Fn(&Path) -> bool) -> Destination {
 /// # Errors
 /// No such snapshot, a guard refuses, the target fails; partial when single entries could not be given back.
 pub fn run(arguments: &RestoreArgs, invocation: &Invocation) -> CommandResult {
+    if let Some(What::Repo(wanted)) = &arguments.what {
+        return repository::run(wanted, invocation);
+    }
     let named = arguments.to.as_ref().map(|text| destination(text, Path::is_dir));
     let default = || invocation.settings.restore_host.clone().map(Destination::Appliance);
     match named.or_else(default) {

@@ -10,6 +10,7 @@ use ghevault_core::{
     restore::{
         RestoreError,
         appliance::{ApplianceRestoreError, Refusal},
+        repository::RepositoryError,
         view::ViewError,
     },
     state::StateError,
@@ -287,6 +288,49 @@ impl From<ServiceError> for CommandError {
                 Kind::Failure,
                 "Let the service keep more snapshots, or run this right after it. No snapshot was made, and none was harmed.",
             ),
+        };
+        Self::from_error(kind, &error).hint(hint)
+    }
+}
+
+impl From<RepositoryError> for CommandError {
+    fn from(error: RepositoryError) -> Self {
+        let (kind, hint) = match &error {
+            RepositoryError::View(_) => (Kind::Damage, "Run `ghevault verify --depth 2`.".to_owned()),
+            RepositoryError::NotFound { similar, .. } if similar.is_empty() => (
+                Kind::Failure,
+                "Give it as OWNER/NAME or gist/NAME. One that was deleted may be in an older snapshot: `--at ID`.".to_owned(),
+            ),
+            RepositoryError::NotFound { similar, .. } => {
+                (Kind::Failure, format!("Did you mean {}? An older snapshot is named with `--at ID`.", similar.join(" or ")))
+            }
+            RepositoryError::Ambiguous { paths, .. } => {
+                (Kind::Usage, format!("Give the path instead of the name: {}.", paths.join(" or ")))
+            }
+            RepositoryError::Damaged { .. } | RepositoryError::Broken { .. } => (
+                Kind::Damage,
+                "Take it from another snapshot with `--at ID`. `ghevault restore ID --to DIR --include PATH` gives back the files \
+                 that can be read, and `ghevault verify --depth 2` tells what else is hurt."
+                    .to_owned(),
+            ),
+            RepositoryError::Unsupported { .. } => {
+                (Kind::Failure, "`ghevault restore ID --to DIR --include PATH` gives its files back as they are.".to_owned())
+            }
+            RepositoryError::Empty { .. } => (Kind::Failure, "Restore it to a folder.".to_owned()),
+            RepositoryError::Exists { .. } => (Kind::Refused, "Name a target that does not exist yet.".to_owned()),
+            RepositoryError::RemoteNotEmpty { .. } => (
+                Kind::Refused,
+                "Push to a new, empty repository; `--force` overwrites references that are there.".to_owned(),
+            ),
+            RepositoryError::Remote { .. } => (
+                Kind::Failure,
+                "Make the empty repository first. Try `git ls-remote URL`: the way must work without questions.".to_owned(),
+            ),
+            RepositoryError::BadUrl { .. } => {
+                (Kind::Usage, "A folder is named with a `/`, or with `dir:` in front.".to_owned())
+            }
+            RepositoryError::NoGit { .. } => (Kind::Failure, "Install git on this host.".to_owned()),
+            _ => return Self::from_error(Kind::Failure, &error),
         };
         Self::from_error(kind, &error).hint(hint)
     }

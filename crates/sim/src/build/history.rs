@@ -65,6 +65,17 @@ impl History {
         format!(":{}", self.marks)
     }
 
+    /// Adds one commit with one file to `reference`, upon what it points to in this stream.
+    pub fn file(&mut self, reference: &str, path: &str, bytes: &[u8]) {
+        self.time += 60;
+        let time = self.time;
+        self.line(&format!("commit {reference}\ncommitter Hubot <hubot@example.com> {time} +0000"));
+        self.data(format!("Add {path}").as_bytes());
+        self.line(&format!("M 100644 inline {path}"));
+        self.data(bytes);
+        self.line("");
+    }
+
     /// Points a reference (its name as bytes) at a mark or object.
     pub fn point(&mut self, reference: &[u8], at: &str) {
         self.stream.extend_from_slice(b"reset ");

@@ -9,6 +9,7 @@ pub mod git;
 pub mod history;
 pub mod hooks;
 pub mod layout;
+pub mod lfs;
 pub mod networks;
 pub mod owners;
 pub mod pages;
@@ -169,7 +170,8 @@ impl Recipe {
             extremes::write(place, &seed, self.scale)?;
             gists::write(place, &seed, self.scale.gists)?;
             pages::write(place, &seed, self.scale.pages)?;
-            storage::write(place, &seed, self.scale.objects)?;
+            let objects = storage::write(place, &seed, self.scale.objects)?;
+            lfs::write(place, &seed, &objects)?;
             hooks::write(place, &seed)?;
             search::write(place, &seed, self.scale.audit_lines)?;
             special::leftovers(place, &seed)?;

@@ -142,6 +142,8 @@ pub mod odd_ids {
     pub const MANY_REFERENCES: u64 = 100_004;
     /// A reference whose name is not UTF-8, and a path in a tree likewise.
     pub const STRANGE_NAMES: u64 = 100_005;
+    /// Points to LFS objects in storage.
+    pub const LFS: u64 = 100_006;
 }
 
 fn odd(place: &Place, seed: &Seed, scale: Scale) -> Result<(), SimError> {

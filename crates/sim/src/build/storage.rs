@@ -13,12 +13,10 @@ use crate::{
     seed::Seed,
 };
 
-pub(super) fn write(place: &Place, seed: &Seed, count: u64) -> Result<(), SimError> {
+/// Stores `count` objects.
+pub(super) fn write(place: &Place, seed: &Seed, count: u64) -> Result<Vec<StoredObject>, SimError> {
     let seed = seed.part("storage");
-    for number in 0..count {
-        create(place, &mut seed.part(&number.to_string()))?;
-    }
-    Ok(())
+    (0..count).map(|number| create(place, &mut seed.part(&number.to_string()))).collect()
 }
 
 /// Stores one object of up to 60 kB.

@@ -271,12 +271,13 @@ impl Run<'_, '_> {
         objects: Option<Node>,
         captured: &mut Captured,
     ) -> Result<(), CaptureError> {
-        let Taken { root, mut children, digest, refs, warnings } = unit;
+        let Taken { root, mut children, digest, refs, name, warnings } = unit;
         captured.warnings.extend(warnings);
         children.extend(objects);
         children.sort_by(|a, b| a.name().cmp(&b.name()));
         let node = self.ctx.finish_folder(root, children)?;
         captured.refs.extend(refs.map(|refs| (repository.clone(), refs)));
+        captured.names.extend(name.map(|name| (repository.clone(), name)));
         captured.units.push((repository.clone(), digest));
         captured.replace.insert(repository, node);
         Ok(())

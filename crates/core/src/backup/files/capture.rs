@@ -8,15 +8,15 @@ use std::{
 
 use super::{
     fetch::{Fate, Wanted, fetch},
-    refs::{self, Refs},
-    resolve::{Child, Pending, Trust, resolve, sort},
+    refs,
+    resolve::{Child, Trust, resolve, sort},
     survey::{Survey, Surveyed, Surveyor},
 };
 use crate::{
     appliance::{channel::RemoteCommand, listing::for_each_record},
     backup::{
         context::{CaptureError, Context, last_lines},
-        unit::is_repository,
+        names,
     },
     progress::Event,
     vault::{DataId, Node, Tree, VaultError},
@@ -36,6 +36,8 @@ pub struct Taken {
     pub digest: [u8; 16],
     /// Digest of the references, of repositories only.
     pub refs: Option<[u8; 32]>,
+    /// What the repository is called, of repositories only.
+    pub name: Option<String>,
     /// Files that never held still; their last reading was taken.
     pub warnings: Vec<String>,
 }
@@ -60,7 +62,7 @@ pub struct Content {
     pub ids: Vec<DataId>,
     /// Its size in bytes.
     pub size: u64,
-    /// The bytes themselves, of files with references only.
+    /// The bytes themselves, of files with references or a name only.
     pub bytes: Option<Vec<u8>>,
 }
 
@@ -212,8 +214,9 @@ impl Context<'_> {
                 .map(|file| format!("`{}` changed in each of {ROUNDS_MAX} readings", lossy(file)))
                 .collect();
             let refs = self.ref_digest(&path, &pending, &contents)?;
+            let name = self.name(&path, &pending, &contents)?;
             let children = self.finish_children(pending.children, &mut contents)?;
-            let taken = Taken { root: pending.node, children, digest, refs, warnings };
+            let taken = Taken { root: pending.node, children, digest, refs, name, warnings };
             fortunes.insert(path, Fortune::Taken(Box::new(taken)));
         }
         Ok(again)
@@ -252,7 +255,9 @@ impl Context<'_> {
     }
 
     fn store_body(&self, file: &Wanted, body: &mut dyn Read) -> Result<Content, VaultError> {
-        if file.size > refs::BYTES_MAX || !refs::holds_refs(&file.path) {
+        let refs = file.size <= refs::BYTES_MAX && refs::holds_refs(&file.path);
+        let name = file.size <= names::BYTES_MAX && names::holds_name(&file.path);
+        if !refs && !name {
             let stored = self.writer.put_file(body)?;
             return Ok(Content { ids: stored.content, size: stored.size, bytes: None });
         }
@@ -260,26 +265,6 @@ impl Context<'_> {
         body.read_to_end(&mut bytes).map_err(|source| VaultError::Stream(source.into()))?;
         let stored = self.writer.put_bytes(bytes.clone())?;
         Ok(Content { ids: stored.content, size: stored.size, bytes: Some(bytes) })
-    }
-
-    /// The digest over a repository's references; none for other units.
-    fn ref_digest(
-        &self,
-        path: &[u8],
-        pending: &Pending,
-        contents: &[Fate<Content>],
-    ) -> Result<Option<[u8; 32]>, VaultError> {
-        if !is_repository(path) {
-            return Ok(None);
-        }
-        let read = |node: &Node| {
-            let mut bytes = Vec::new();
-            for id in node.content.iter().flatten() {
-                bytes.extend_from_slice(&self.reader.data_blob(id)?);
-            }
-            Ok(bytes)
-        };
-        Ok(Some(Refs::of(pending, contents, &read)?.digest()))
     }
 
     fn finish_children(

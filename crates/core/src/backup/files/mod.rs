@@ -8,6 +8,7 @@ pub mod capture;
 pub mod entry_node;
 pub mod fetch;
 pub mod refs;
+mod repository;
 pub mod resolve;
 pub mod spine;
 pub mod survey;

@@ -123,7 +123,8 @@ impl Refs {
     }
 }
 
-fn content_of(
+/// The content of a file: as it was just fetched, or from the parent snapshot.
+pub(super) fn content_of(
     child: &Child,
     contents: &[Fate<Content>],
     read: &dyn Fn(&Node) -> Result<Vec<u8>, VaultError>,

@@ -20,6 +20,20 @@ pub struct Pending {
     pub children: Vec<Child>,
 }
 
+impl Pending {
+    /// The entry at a path below this folder.
+    #[must_use]
+    pub fn at(&self, path: &str) -> Option<&Child> {
+        let (first, rest) = path.split_once('/').map_or((path, None), |(first, rest)| (first, Some(rest)));
+        let found = self.children.iter().find(|child| child.node().name().as_bytes() == first.as_bytes())?;
+        match (rest, found) {
+            (None, found) => Some(found),
+            (Some(rest), Child::Folder(folder)) => folder.at(rest),
+            (Some(_), _) => None,
+        }
+    }
+}
+
 /// One entry of a pending folder.
 #[derive(Debug)]
 pub enum Child {
@@ -29,6 +43,15 @@ pub enum Child {
     Folder(Pending),
     /// A file whose content is the n-th wanted one.
     Wanted(Node, usize),
+}
+
+impl Child {
+    fn node(&self) -> &Node {
+        match self {
+            Self::Ready(node) | Self::Wanted(node, _) => node,
+            Self::Folder(pending) => &pending.node,
+        }
+    }
 }
 
 /// How far facts about files of the parent snapshot are believed.

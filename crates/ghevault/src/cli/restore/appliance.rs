@@ -48,7 +48,7 @@ pub fn run(arguments: &RestoreArgs, host: &str, invocation: &Invocation) -> Comm
     let host = target.to_string();
     let mut options = options(arguments, &host, invocation)?;
     let opened = vault::open(invocation)?;
-    let judged = vault::find(&opened, &arguments.snapshot)?;
+    let judged = vault::find(&opened, arguments.snapshot())?;
     let reader = opened.index()?;
     let view = SnapshotView::new(&reader, judged.snapshot.tree);
     let content = SnapshotContent::read(view)?;

@@ -19,7 +19,7 @@ use std::path::Path;
 /// No such snapshot, an unsuitable folder; partial when single entries could not be given back.
 pub fn run(arguments: &RestoreArgs, path: &Path, invocation: &Invocation) -> CommandResult {
     let opened = vault::open(invocation)?;
-    let judged = vault::find(&opened, &arguments.snapshot)?;
+    let judged = vault::find(&opened, arguments.snapshot())?;
     let reader = opened.index()?;
     let view = SnapshotView::new(&reader, judged.snapshot.tree);
     let options = FolderOptions {
