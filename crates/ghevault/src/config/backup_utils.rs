@@ -103,10 +103,7 @@ pub const VARIABLES: &[VariableRow] = &[
     ),
     v("GHE_INCREMENTAL_MAX_BACKUPS", NoEffect("every snapshot is whole; there are no chains")),
     v("EXTERNAL_DATABASE_BACKUP_SCRIPT", Honoured("backup.external_mysql_script")),
-    v(
-        "EXTERNAL_DATABASE_RESTORE_SCRIPT",
-        Refused("ghevault runs no scripts of others; restore the external database by its own means", &[""]),
-    ),
+    v("EXTERNAL_DATABASE_RESTORE_SCRIPT", Honoured("restore.external_mysql_script")),
     v("GHE_NICE", Honoured("backup.nice")),
     v("GHE_IONICE", Honoured("backup.ionice")),
     v("GHE_GIT_COOLDOWN_PERIOD", Map("`backup.drain_s`", |text, _| number("backup.drain_s", text))),

@@ -68,14 +68,12 @@ fn an_ordinary_file_becomes_options() {
 #[test]
 fn what_would_change_the_result_silently_is_refused() {
     let got = imported(
-        "EXTERNAL_DATABASE_BACKUP_SCRIPT=/x\nGHE_ES_BACKUP_STRATEGY=snapshot\nGHE_REMOTE_DATA_DIR=/data\n\
+        "GHE_REMOTE_LICENSE_FILE=/x\nGHE_ES_BACKUP_STRATEGY=snapshot\nGHE_REMOTE_DATA_DIR=/data\n\
          GHE_EXTRA_RSYNC_OPTS=\"--exclude x\"\nGHE_GIT_COOLDOWN_PERIOD=many\nGHE_HOSTNAME=$(hostname)\n",
     );
     assert_eq!(got.refusals.len(), 5);
     assert!(got.refusals[0].contains(":6: `GHE_HOSTNAME` uses command substitution"), "{}", got.refusals[0]);
-    assert!(
-        got.refusals.iter().any(|text| text.contains(":1: `EXTERNAL_DATABASE_BACKUP_SCRIPT` is refused"))
-    );
+    assert!(got.refusals.iter().any(|text| text.contains(":1: `GHE_REMOTE_LICENSE_FILE` is refused")));
 }
 
 #[test]

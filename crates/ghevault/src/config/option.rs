@@ -136,6 +136,13 @@ pub const OPTIONS: &[OptionRow] = &[
     row("restore.host", None, None, "none", "default target of `restore`; still has to be confirmed"),
     row("restore.skip_audit_log", None, None, "`false`", "do not restore the audit log"),
     row("restore.skip", None, None, "none", "datasets that `restore` leaves alone"),
+    row(
+        "restore.external_mysql_script",
+        None,
+        None,
+        "none",
+        "program on this host that restores an external MySQL database in place of the snapshot's dump",
+    ),
     row("restore.console_password", None, None, "`true`", "restore the Management Console's password"),
 ];
 

@@ -62,6 +62,8 @@ pub struct Settings {
     pub unset_secrets: Vec<String>,
     /// Program that backs up an external database.
     pub external_mysql_script: Option<PathBuf>,
+    /// Program that restores an external database.
+    pub restore_external_mysql_script: Option<PathBuf>,
     /// Default target of a restore.
     pub restore_host: Option<String>,
     /// Datasets that a restore leaves alone.
@@ -200,6 +202,7 @@ fn typed(merged: &Layer, home: &Home, notes: Vec<String>) -> CommandResult<Setti
         .unwrap_or_default(),
         unset_secrets: list("backup.unset_secrets"),
         external_mysql_script: text("backup.external_mysql_script").map(PathBuf::from),
+        restore_external_mysql_script: text("restore.external_mysql_script").map(PathBuf::from),
         restore_host: text("restore.host"),
         restore_skip,
         restore_console_password: truth("restore.console_password", true)?,

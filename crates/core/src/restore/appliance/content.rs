@@ -1,6 +1,6 @@
 //! What a snapshot holds, as far as a restore to an appliance decides on it. Reads the snapshot, touches nothing else.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     appliance::{
@@ -54,6 +54,22 @@ pub struct Dump {
     pub kind: DumpKind,
 }
 
+/// A member of a chain of incremental binary dumps (contract §4.5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainMember {
+    /// Name of the snapshot that it was in.
+    pub snapshot: String,
+    /// Its stream in this snapshot.
+    pub mysql: String,
+}
+
+/// The record of such a chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MysqlChain {
+    /// The full dump, then the incremental ones, oldest first.
+    pub members: Vec<ChainMember>,
+}
+
 /// One index of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AuditIndex {
@@ -84,6 +100,8 @@ pub struct SnapshotContent {
     pub root: Vec<String>,
     /// The MySQL dump.
     pub dump: Option<Dump>,
+    /// The incremental dumps that belong to the dump, if it is one of a chain; the full one first.
+    pub mysql_chain: Vec<ChainMember>,
     /// Secrets that are there.
     #[serde(skip)]
     pub secrets: Vec<&'static SecretRow>,
@@ -137,6 +155,10 @@ impl SnapshotContent {
         content.actions = flag(&settings, "app.actions.enabled");
         content.external_database = flag(&settings, "mysql.external.enabled");
         content.dump = dump(&content, text("mysql-binary-backup-sentinel")?);
+        content.mysql_chain = text("ghevault/mysql-chain.json")?
+            .and_then(|text| serde_json::from_str::<MysqlChain>(&text).ok())
+            .unwrap_or_default()
+            .members;
         content.secrets = SECRETS.iter().filter(|secret| content.has(secret.file)).collect();
         content.audit = audit(view, &root)?;
         content.leaked_host_keys = view

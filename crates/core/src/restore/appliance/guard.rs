@@ -87,6 +87,9 @@ pub enum Refusal {
     /// The dump does not fit the appliance's kind of backup.
     #[error("the snapshot's MySQL dump is binary, but `mysql.backup.binary` is off on `{0}`")]
     BinaryDump(String),
+    /// The snapshot is of an external database, and holds nothing that could be imported into one.
+    #[error("the snapshot is of an external database, but holds {0}")]
+    ExternalDump(&'static str),
     /// Actions is off in the snapshot and on at the target.
     #[error("the snapshot was taken with GitHub Actions off, but it is on at `{0}`")]
     ActionsOnTarget(String),
@@ -187,6 +190,16 @@ fn database(target: &Facts, content: &SnapshotContent, options: &ApplianceOption
             snapshot: if ours { "an external" } else { "the internal" },
             target: if theirs { "an external one" } else { "the internal one" },
         });
+    }
+    if ours && options.wants(Dataset::Mysql) && options.external_mysql_script.is_none() {
+        match content.dump.as_ref().map(|dump| dump.kind) {
+            Some(DumpKind::LogicalExternal) => {}
+            Some(DumpKind::Binary { .. }) => return Err(Refusal::ExternalDump("a binary dump")),
+            Some(DumpKind::Logical) => {
+                return Err(Refusal::ExternalDump("a dump that is not marked as one of it"));
+            }
+            None => return Err(Refusal::ExternalDump("no dump")),
+        }
     }
     let binary = content.dump.as_ref().is_some_and(|dump| matches!(dump.kind, DumpKind::Binary { .. }));
     if binary && options.wants(Dataset::Mysql) && !target.flag("mysql.backup.binary") {
@@ -305,7 +318,15 @@ mod tests {
         let options = ApplianceOptions { confirmation: None, ..options() };
         assert!(check(&fresh, &content(), &Trust::Sealed, &options).is_ok());
         let external = SnapshotContent { external_database: true, ..content() };
-        assert!(check(&fresh, &external, &Trust::Sealed, &options).is_err());
+        assert!(matches!(
+            check(
+                &fresh,
+                &external,
+                &Trust::Sealed,
+                &ApplianceOptions { external_mysql_script: Some("/r".into()), ..options }
+            ),
+            Err(Refusal::NotConfirmed { .. })
+        ));
     }
 
     #[test]
@@ -329,6 +350,26 @@ mod tests {
         let without = [crate::restore::appliance::Dataset::Redis].into_iter().collect();
         let options = ApplianceOptions { only: without, ..options() };
         assert!(check(&target(), &leaked, &Trust::Sealed, &options).is_ok_and(|remarks| remarks.is_empty()));
+    }
+
+    #[test]
+    fn an_external_database_needs_its_marked_dump_or_a_script() {
+        let fresh = Facts { configured: false, maintenance: false, ..target() };
+        let decide = |kind: Option<DumpKind>, script: Option<&str>| {
+            let dump = kind.map(|kind| crate::restore::appliance::content::Dump {
+                file: "mysql.sql",
+                bytes: 1,
+                kind,
+            });
+            let content = SnapshotContent { external_database: true, dump, ..content() };
+            let options = ApplianceOptions { external_mysql_script: script.map(Into::into), ..options() };
+            check(&fresh, &content, &Trust::Sealed, &options)
+        };
+        assert!(decide(Some(DumpKind::LogicalExternal), None).is_ok());
+        assert!(decide(None, Some("/restore")).is_ok());
+        for kind in [None, Some(DumpKind::Logical), Some(DumpKind::Binary { wrapped: false })] {
+            assert!(matches!(decide(kind, None), Err(Refusal::ExternalDump(_))), "{kind:?}");
+        }
     }
 
     #[test]

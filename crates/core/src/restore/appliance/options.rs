@@ -1,6 +1,6 @@
 //! What a restore to an appliance is told to do.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use serde::Serialize;
 
@@ -113,6 +113,8 @@ pub struct ApplianceOptions {
     pub skip_mysql: bool,
     /// Restore the password of the Management Console (contract §8.2).
     pub console_password: bool,
+    /// Program on this host that restores an external database (contract §5.5).
+    pub external_mysql_script: Option<PathBuf>,
     /// Datasets to restore; empty: all.
     pub only: BTreeSet<Dataset>,
     /// Restore a snapshot that is not sealed as complete.
@@ -140,6 +142,7 @@ impl ApplianceOptions {
             skip_audit_log: false,
             skip_mysql: false,
             console_password: true,
+            external_mysql_script: None,
             only: BTreeSet::new(),
             accept_incomplete: false,
             client: "ghevault".into(),

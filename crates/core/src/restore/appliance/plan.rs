@@ -142,6 +142,10 @@ impl Planning<'_> {
         if !self.options.wants(Dataset::Mysql) {
             return;
         }
+        if self.content.external_database && self.options.external_mysql_script.is_some() {
+            self.push(Step::Mysql(Importer::Script), 0, 1);
+            return;
+        }
         let Some(dump) = &self.content.dump else {
             self.absent.push("mysql.sql");
             return;
@@ -278,6 +282,18 @@ mod tests {
         content.root.retain(|name| name != "redis.rdb" && name != "pages");
         let plan = plan(&target(true), &content, &ApplianceOptions::new("ghe"));
         assert_eq!(plan.absent, ["redis.rdb"]);
+    }
+
+    #[test]
+    fn a_script_takes_the_place_of_the_dump_of_an_external_database_only() {
+        let script = Some("/usr/local/bin/restore-mysql".into());
+        let options = ApplianceOptions { external_mysql_script: script, ..ApplianceOptions::new("ghe") };
+        let mysql = |external: bool| {
+            let content = SnapshotContent { external_database: external, ..content() };
+            let plan = plan(&target(true), &content, &options);
+            plan.steps.iter().any(|planned| planned.step == Step::Mysql(Importer::Script))
+        };
+        assert!(mysql(true) && !mysql(false));
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub enum Importer {
         /// The client that took the dump compressed it once more.
         wrapped: bool,
     },
+    /// A program of the user's on this host, for an external database.
+    Script,
 }
 
 /// One step.
@@ -68,6 +70,9 @@ impl Step {
             Self::Uuid => "set the appliance's identity; reset consul",
             Self::Mysql(Importer::Logical) => "import MySQL (logical dump of an external database)",
             Self::Mysql(Importer::Legacy) => "import MySQL (logical dump)",
+            Self::Mysql(Importer::Script) => {
+                "restore the external MySQL database with the program of the configuration"
+            }
             Self::Mysql(Importer::Binary { .. }) => "import MySQL (binary dump)",
             Self::Minio => "send MinIO's files",
             Self::MigrationSentinel => "mark the audit log as migrated",

@@ -124,6 +124,7 @@ fn options(arguments: &RestoreArgs, host: &str, invocation: &Invocation) -> Comm
     let mut options = ApplianceOptions::new(host);
     options.confirmation.clone_from(&arguments.confirm);
     options.settings = arguments.settings;
+    options.external_mysql_script.clone_from(&merged.restore_external_mysql_script);
     options.console_password = merged.restore_console_password;
     options.accept_incomplete = arguments.accept_incomplete;
     options.drain_s = merged.drain.as_secs();
