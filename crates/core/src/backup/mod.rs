@@ -9,12 +9,13 @@ mod guard;
 mod heal;
 pub mod host_keys;
 mod join;
-mod machines;
+pub mod machines;
 pub mod pages;
 pub mod report;
 pub mod run;
 mod serving;
 pub mod settings;
+pub mod spread;
 mod still;
 pub mod unit;
 

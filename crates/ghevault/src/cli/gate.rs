@@ -1,6 +1,9 @@
 //! `ghevault gate`: looks at the pause of Git maintenance on the appliance, and removes one that was left behind.
 
-use super::{Invocation, source::{self, Source}};
+use super::{
+    Invocation,
+    source::{self, Source},
+};
 use crate::{
     error::{CommandError, CommandResult, Kind},
     output::human,
@@ -67,7 +70,9 @@ impl Found {
         if let Some(trouble) = &self.trouble {
             return format!("Git maintenance on {machine} cannot be told: {trouble}");
         }
-        let Some(age) = self.age_seconds else { return format!("Git maintenance on {machine} is not paused") };
+        let Some(age) = self.age_seconds else {
+            return format!("Git maintenance on {machine} is not paused");
+        };
         let owner = if self.ours { "by a backup of this host" } else { "not by a backup of this host" };
         let age = human::duration(Duration::from_secs(age));
         format!("Git maintenance on {machine} has been paused for {age}, {owner}")
@@ -86,8 +91,10 @@ pub fn run(arguments: &GateArgs, invocation: &Invocation) -> CommandResult {
     let facts = facts::probe(&*source.channel, DATA, &host)?;
     let relay = Relay::through(&*source.channel);
     let machines = machines(&source, &relay, &host, &facts);
-    let mut found: Vec<Found> =
-        machines.iter().map(|(machine, channel)| look(machine, channel, &host, &facts, record.as_ref())).collect();
+    let mut found: Vec<Found> = machines
+        .iter()
+        .map(|(machine, channel)| look(machine, channel, &host, &facts, record.as_ref()))
+        .collect();
     let GateVerb::Release { force } = arguments.verb else {
         tell(&found, false, invocation);
         return Ok(());
@@ -153,8 +160,14 @@ fn look(
     facts: &Facts,
     record: Option<&GateRecord>,
 ) -> Found {
-    let mut found =
-        Found { machine: machine.to_owned(), paused: false, age_seconds: None, ours: false, trouble: None, mark: None };
+    let mut found = Found {
+        machine: machine.to_owned(),
+        paused: false,
+        age_seconds: None,
+        ours: false,
+        trouble: None,
+        mark: None,
+    };
     let status = match channel {
         Ok(channel) => gate::status(&**channel, REPOSITORIES).map_err(|why| why.to_string()),
         Err(why) => Err(why.clone()),

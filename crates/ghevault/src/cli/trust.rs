@@ -101,8 +101,7 @@ pub fn run(arguments: &TrustArgs, invocation: &Invocation) -> CommandResult {
     let mut rows = settle(&first, arguments, invocation, &store, &argument)?;
     let nodes = nodes(&targets[0], invocation, &store)?;
     rows.extend(settle(&nodes, arguments, invocation, &store, &argument)?);
-    let value =
-        serde_json::json!({ "host": rows[0].host, "keys": rows[0].keys, "hosts": (rows.len() > 1).then_some(&rows) });
+    let value = serde_json::json!({ "host": rows[0].host, "keys": rows[0].keys, "hosts": (rows.len() > 1).then_some(&rows) });
     invocation.screen.result(&value, || {
         let line = |host: &str, key: &KeyRow| format!("pinned for {host}: {} {}", key.kind, key.fingerprint);
         let lines: Vec<String> = rows
@@ -137,12 +136,9 @@ fn nodes(target: &Target, invocation: &Invocation, store: &PinStore) -> CommandR
         let way = jump.way(node)?;
         let pin_name = way.pin_name();
         match jump.scan(node) {
-            Ok(keys) => shown.push(Shown {
-                named: way.named(),
-                pinned: store.pins_of(&pin_name)?,
-                pin_name,
-                keys,
-            }),
+            Ok(keys) => {
+                shown.push(Shown { named: way.named(), pinned: store.pins_of(&pin_name)?, pin_name, keys })
+            }
             Err(why) => tracing::warn!("the host keys of {} cannot be looked at: {why}", node.name),
         }
     }
