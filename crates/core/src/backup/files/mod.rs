@@ -7,6 +7,7 @@
 pub mod capture;
 pub mod entry_node;
 pub mod fetch;
+pub mod list;
 pub mod refs;
 mod repository;
 pub mod resolve;
