@@ -3,6 +3,7 @@
 //! Imports keep what they receive where the matching export finds it again, so that two appliances can be compared.
 
 mod authorized_keys;
+pub mod backup_service;
 pub mod ca_certificates;
 mod call;
 mod chown;
@@ -50,6 +51,7 @@ pub type Ended = Result<u8, SimError>;
 /// Commands on the admin's `PATH`.
 pub const APPLIANCE: &[&str] = &[
     "curl",
+    "ghe-backup",
     "ghe-cluster-config-apply",
     "ghe-cluster-each",
     "ghe-cluster-host-check",
@@ -168,6 +170,7 @@ fn as_root(name: &str, args: &[String]) -> ExitCode {
 fn dispatch(call: &Call) -> Ended {
     match call.name.as_str() {
         "curl" => curl::run(call),
+        "ghe-backup" => backup_service::run(call),
         "ghe-cluster-config-apply"
         | "ghe-cluster-each"
         | "ghe-cluster-host-check"
