@@ -16,6 +16,7 @@ pub mod report;
 pub mod run;
 mod seal_up;
 pub mod service;
+mod service_look;
 mod small;
 mod spine;
 mod tree;

@@ -2,6 +2,7 @@
 
 use super::{Invocation, source, vault};
 use crate::{
+    config::settings::BackupSource,
     error::{CommandError, CommandResult, Kind},
     output::{
         human,
@@ -11,6 +12,7 @@ use crate::{
 use clap::Args;
 use ghevault_core::{
     backup::{self, BackupInputs, BackupReport, BackupSettings, DATASETS},
+    import::service::{self, ServiceOutcome, ServiceSettings},
     seal::Outcome,
     state::StateFolder,
 };
@@ -33,6 +35,9 @@ pub struct BackupArgs {
     /// Leave this dataset out; may be given several times, and adds to `backup.skip`
     #[arg(long, value_name = "NAME", value_parser = dataset)]
     skip: Vec<String>,
+    /// What is read: the appliance's data, or the newest snapshot of its own Backup Service [default: `backup.source`]
+    #[arg(long, value_name = "SOURCE", value_enum)]
+    source: Option<BackupSource>,
     /// Back up a high-availability replica, whose data trails the primary
     #[arg(long)]
     allow_replica: bool,
@@ -73,7 +78,29 @@ pub fn run(arguments: &BackupArgs, invocation: &Invocation) -> CommandResult {
         state: &state,
         progress: &*progress,
     };
-    let report = backup::run(&inputs)?;
+    let report = match arguments.source.unwrap_or(invocation.settings.backup_source) {
+        BackupSource::Datasets => backup::run(&inputs)?,
+        BackupSource::BackupService => {
+            whole_snapshots_only(arguments)?;
+            let wait = invocation.settings.service_wait;
+            let outcome = service::run(&inputs, &ServiceSettings { wait, ..ServiceSettings::default() })?;
+            match outcome {
+                ServiceOutcome::Captured(report) => *report,
+                ServiceOutcome::Present { snapshot, name } => {
+                    drop(progress);
+                    let result =
+                        serde_json::json!({ "snapshot": snapshot, "outcome": "complete", "present": name });
+                    invocation.screen.result(&result, || {
+                        format!(
+                            "snapshot `{name}` of the Backup Service is in the vault already, as {}\n",
+                            snapshot.get(..8).unwrap_or(&snapshot)
+                        )
+                    });
+                    return Ok(());
+                }
+            }
+        }
+    };
     drop(progress);
     invocation.screen.result(&report, || text(&report));
     match report.outcome {
@@ -93,6 +120,17 @@ pub fn run(arguments: &BackupArgs, invocation: &Invocation) -> CommandResult {
         }
         Outcome::Failed => Err(CommandError::already_reported(Kind::Failure)),
     }
+}
+
+/// A snapshot of the Backup Service is taken as a whole.
+fn whole_snapshots_only(arguments: &BackupArgs) -> CommandResult {
+    if arguments.dataset.is_empty() && arguments.skip.is_empty() {
+        return Ok(());
+    }
+    Err(CommandError::usage(
+        "a snapshot of the Backup Service is taken as a whole; --dataset and --skip choose nothing",
+    )
+    .hint("Leave them out, or give `--source datasets`."))
 }
 
 /// The core's settings of this run.

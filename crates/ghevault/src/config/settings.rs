@@ -27,6 +27,16 @@ pub enum Transport {
     Openssh,
 }
 
+/// What a backup reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum BackupSource {
+    /// The appliance's data, dataset by dataset.
+    #[default]
+    Datasets,
+    /// The newest finished snapshot of the appliance's own Backup Service.
+    BackupService,
+}
+
 /// All settings of one invocation.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -50,6 +60,10 @@ pub struct Settings {
     pub bytes_per_s_max: Option<u64>,
     /// Datasets that a backup leaves out.
     pub backup_skip: Vec<String>,
+    /// What a backup reads.
+    pub backup_source: BackupSource,
+    /// Longest wait for a running Backup Service.
+    pub service_wait: Duration,
     /// Words before remote commands of a backup.
     pub niceness: String,
     /// Longest wait for Git maintenance.
@@ -162,6 +176,8 @@ fn typed(merged: &Layer, home: &Home, notes: Vec<String>) -> CommandResult<Setti
             .hint("Set GHEVAULT_STATE.")
     })?;
     let drain_s = parsed(merged, "backup.drain_s", "a number of seconds", |text| text.parse::<u32>().ok())?;
+    let service_wait_s =
+        parsed(merged, "backup.service_wait_s", "a number of seconds", |text| text.parse::<u32>().ok())?;
     let mut restore_skip = list("restore.skip");
     if truth("restore.skip_audit_log", false)? {
         restore_skip.push("audit-log".to_owned());
@@ -190,6 +206,18 @@ fn typed(merged: &Layer, home: &Home, notes: Vec<String>) -> CommandResult<Setti
             amount::bytes(text, 1).filter(|rate| *rate > 0)
         })?,
         backup_skip: list("backup.skip"),
+        backup_source: parsed(
+            merged,
+            "backup.source",
+            "`datasets` or `backup-service`",
+            |text| match text {
+                "datasets" => Some(BackupSource::Datasets),
+                "backup-service" => Some(BackupSource::BackupService),
+                _ => None,
+            },
+        )?
+        .unwrap_or_default(),
+        service_wait: Duration::from_secs(service_wait_s.unwrap_or(3600).into()),
         niceness: format!("{nice} {ionice}").trim().to_owned(),
         drain: Duration::from_secs(drain_s.unwrap_or(600).into()),
         allow_replica: truth("backup.allow_replica", false)?,

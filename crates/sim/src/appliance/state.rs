@@ -67,6 +67,8 @@ pub struct Knobs {
     pub redis_errors: u32,
     /// Whether a background save never completes.
     pub redis_stuck: bool,
+    /// Whether the Backup Service dies half-way, with its marks left.
+    pub backup_service_dies: bool,
     /// The answer of `ghe-negotiate-version` to any client, if not acceptance: exit code and text.
     pub negotiate: Option<(u8, String)>,
     /// What `ghe-repl-status` says of a channel instead of being in sync, e.g. `mysql` →
@@ -84,6 +86,7 @@ impl Default for Knobs {
             redis_save_ms: 300,
             redis_errors: 0,
             redis_stuck: false,
+            backup_service_dies: false,
             negotiate: None,
             replication: BTreeMap::new(),
             no_forwarding: false,

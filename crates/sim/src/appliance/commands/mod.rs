@@ -3,6 +3,7 @@
 //! Imports keep what they receive where the matching export finds it again, so that two appliances can be compared.
 
 mod authorized_keys;
+pub mod backup_service;
 pub mod ca_certificates;
 mod call;
 mod chown;
@@ -53,6 +54,7 @@ pub type Ended = Result<u8, SimError>;
 /// Commands on the admin's `PATH`.
 pub const APPLIANCE: &[&str] = &[
     "curl",
+    "ghe-backup",
     "ghe-cluster-config-apply",
     "ghe-cluster-config-update",
     "ghe-cluster-each",
@@ -185,6 +187,7 @@ fn dispatch(call: &Call) -> Ended {
     }
     match call.name.as_str() {
         "curl" => curl::run(call),
+        "ghe-backup" => backup_service::run(call),
         name if name.starts_with("ghe-cluster-") => cluster::run(call),
         name if name.starts_with("ghe-repl-") => replication::run(call),
         "ghe-config" => config::run(call),
