@@ -1,3 +1,5 @@
+//! Every situation of the worst hour, and its verdict.
+
 use jiff::Timestamp;
 
 use super::*;
