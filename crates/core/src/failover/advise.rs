@@ -62,7 +62,7 @@ pub fn advise(seen: &Observation, vault: &VaultFacts, suspect_tampering: bool) -
     if let Some((_, node, _)) = sight.best() {
         traps.extend(traps::of_promotion(node, sight.behind(node).uuid));
     }
-    if restore.is_some() && verdict != Verdict::NothingToDo {
+    if restore.is_some() && matches!(verdict, Verdict::Restore | Verdict::Investigate) {
         traps.extend(traps::of_restore(vault, sight.replicates()));
     }
     let host = match verdict {
@@ -228,7 +228,7 @@ impl Sight<'_> {
                     .into(),
             );
         }
-        reasons.push("a promotion takes 20 to 30 minutes and keeps more than the age of a snapshot".into());
+        reasons.push("a promotion takes 20 to 30 minutes and loses less than a restore would".into());
         (Verdict::Promote, reasons)
     }
 

@@ -1,3 +1,5 @@
+//! Every situation of the worst hour, and its verdict.
+
 use jiff::Timestamp;
 
 use super::*;
@@ -237,11 +239,12 @@ fn the_age_of_a_snapshot_and_its_verification_are_told() {
 fn traps_are_those_of_the_release_and_the_situation() {
     let names = |advice: &Advice| advice.traps.iter().map(|trap| trap.name).collect::<Vec<_>>();
     let lost = ask(&[gone("p"), ok("r")], &full(), false);
-    for name in
-        ["corruption-replicates", "split-brain", "old-uuid", "dns", "stale-gate", "release", "host-keys"]
-    {
+    for name in ["corruption-replicates", "split-brain", "old-uuid", "dns", "stale-gate"] {
         assert!(names(&lost).contains(&name), "{name}");
     }
+    assert!(!names(&lost).contains(&"release"), "nobody restores here");
+    let nothing = ask(&[gone("s")], &full(), false);
+    assert!(names(&nothing).contains(&"release") && names(&nothing).contains(&"host-keys"));
     assert!(!names(&lost).contains(&"elasticsearch-3.15.5"));
     let mut old = node(Role::Replica);
     (old.version, old.actions) = (Version::new(3, 15, 4), true);

@@ -256,9 +256,8 @@ fn reaches(channel: &dyn Channel, node: &fleet::Node) -> Option<bool> {
         Ok(output) if output.exit.status.success() => {
             Some(String::from_utf8_lossy(&output.stdout).trim() == "primary")
         }
-        Ok(_) => None,
         Err(ChannelError::Connect { .. }) => Some(false),
-        Err(_) => None,
+        Ok(_) | Err(_) => None,
     }
 }
 

@@ -215,7 +215,7 @@ pub fn promotion(host: &str, version: &Version, status: &ReplStatus, behind: &Be
     let loss = PromoteLoss::of(status, behind.answers);
     let mut run = format!("ghevault failover promote {host} --confirm {host}");
     if status.level != Level::Ok {
-        run += &format!(" --accept-data-loss {}", loss.stores.join(","));
+        run.extend([" --accept-data-loss ", &loss.stores.join(",")]);
     }
     let mut commands = Vec::new();
     if let (Some(old), true) = (behind.host, behind.answers) {

@@ -49,7 +49,7 @@ enum FailoverVerb {
 struct PromoteArgs {
     /// The replica; the other machines come from the host list of the settings
     #[arg(value_name = "[USER@]HOST[:PORT]")]
-    host: String,
+    replica: String,
     /// The replica's name once more; needed when nobody is there to be asked
     #[arg(long, value_name = "HOST")]
     confirm: Option<String>,
@@ -83,7 +83,7 @@ pub fn run(arguments: &FailoverArgs, invocation: &Invocation) -> CommandResult {
 }
 
 fn promote(arguments: &PromoteArgs, invocation: &Invocation) -> CommandResult {
-    let replica = connect::named_target(&arguments.host)?;
+    let replica = connect::named_target(&arguments.replica)?;
     let host = replica.to_string();
     let targets = everyone(&replica, invocation)?;
     let way = connect::Way::new(invocation, &replica)?;

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "every test file uses its part of it")]
 
+pub mod pair;
+
 use ghevault_sim::{
     build::{Recipe, databases::Databases},
     harness::Appliance,

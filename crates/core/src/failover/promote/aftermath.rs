@@ -25,9 +25,8 @@ pub(super) fn verify(cast: &Cast<'_>, settings: &PromoteSettings, report: &mut P
         }
         told = who(cast, settings);
         // After a lost connection the command may still be at work: a replica may become a primary meanwhile.
-        match &told {
-            Ok((_, facts)) if facts.role != Role::Replica => break,
-            _ => {}
+        if told.as_ref().is_ok_and(|(_, facts)| facts.role != Role::Replica || !report.lost) {
+            break;
         }
     }
     match told {
@@ -35,11 +34,10 @@ pub(super) fn verify(cast: &Cast<'_>, settings: &PromoteSettings, report: &mut P
             (report.role, report.uuid) = (Some(facts.role), Some(facts.uuid.clone()));
             report.maintenance = Some(facts.maintenance);
             let primary = matches!(facts.role, Role::Primary | Role::Standalone);
-            let ended = report.problem.as_ref().is_none_or(|problem| problem.contains("ended with"));
-            report.outcome = match (primary, ended) {
+            report.outcome = match (primary, report.lost) {
                 (true, _) => Outcome::Promoted,
-                (false, true) => Outcome::Failed,
-                (false, false) => Outcome::Unknown,
+                (false, false) => Outcome::Failed,
+                (false, true) => Outcome::Unknown,
             };
             if primary {
                 if let Some(problem) = &report.problem {

@@ -1,3 +1,5 @@
+//! What a promotion is refused for, and what its plan has.
+
 use jiff::Timestamp;
 
 use super::*;

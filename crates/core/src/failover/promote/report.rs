@@ -31,6 +31,9 @@ pub struct PromoteReport {
     pub problem: Option<String>,
     /// The last lines that `ghe-repl-promote` wrote.
     pub said: Vec<String>,
+    /// Whether it ended unseen: the connection broke, or its time was up.
+    #[serde(skip)]
+    pub lost: bool,
     /// Seconds that `ghe-repl-promote` took.
     pub seconds: f64,
     /// The role of the host afterwards.

@@ -132,6 +132,7 @@ pub fn run(
         done: Vec::new(),
         problem: None,
         said: Vec::new(),
+        lost: false,
         seconds: 0.0,
         role: None,
         uuid: None,
@@ -147,7 +148,12 @@ pub fn run(
             Step::HealGate => heal_gates(cast, settings, &*channel, &mut report.warnings)?,
             Step::Promote => {
                 let began = Instant::now();
-                report.problem = promote(&*channel, cast, settings, &mut report.said);
+                let ending = promote(&*channel, cast, settings, &mut report.said);
+                report.lost = matches!(ending, Ending::Lost(_));
+                report.problem = match ending {
+                    Ending::Well => None,
+                    Ending::Badly(problem) | Ending::Lost(problem) => Some(problem),
+                };
                 report.seconds = began.elapsed().as_secs_f64();
             }
             Step::Verify => verify(cast, settings, &mut report),
@@ -249,18 +255,28 @@ fn script() -> String {
     format!("exec bash -c {}", quote(inner))
 }
 
-/// Runs the command; returns what went wrong, as far as the connection tells.
+/// How a command ended, as far as the connection tells.
+enum Ending {
+    /// With exit code 0.
+    Well,
+    /// With another one.
+    Badly(String),
+    /// Unseen: it may still be running.
+    Lost(String),
+}
+
+/// Runs the command.
 fn promote(
     channel: &dyn Channel,
     cast: &Cast<'_>,
     settings: &PromoteSettings,
     said: &mut Vec<String>,
-) -> Option<String> {
+) -> Ending {
     let mut command = RemoteCommand::bulk("ghe-repl-promote", script(), settings.promote);
     command.deadline = Some(settings.promote);
     command.idle = None;
     let mut kept = VecDeque::with_capacity(LINES);
-    let problem = follow(channel, &command, |line| {
+    let ending = follow(channel, &command, |line| {
         (cast.tell)(line);
         if kept.len() == LINES {
             kept.pop_front();
@@ -268,13 +284,13 @@ fn promote(
         kept.push_back(line.to_owned());
     });
     said.extend(kept);
-    problem
+    ending
 }
 
-fn follow(channel: &dyn Channel, command: &RemoteCommand, mut line: impl FnMut(&str)) -> Option<String> {
+fn follow(channel: &dyn Channel, command: &RemoteCommand, mut line: impl FnMut(&str)) -> Ending {
     let mut running = match channel.start(command) {
         Ok(running) => running,
-        Err(error) => return Some(error.to_string()),
+        Err(error) => return Ending::Lost(error.to_string()),
     };
     drop(running.take_stdin());
     let mut cut = None;
@@ -289,7 +305,9 @@ fn follow(channel: &dyn Channel, command: &RemoteCommand, mut line: impl FnMut(&
                     let text = String::from_utf8_lossy(&raw);
                     let clean: String =
                         text.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-                    line(&clean);
+                    if !clean.trim().is_empty() {
+                        line(&clean);
+                    }
                 }
                 Err(error) => {
                     cut = Some(error.to_string());
@@ -298,9 +316,12 @@ fn follow(channel: &dyn Channel, command: &RemoteCommand, mut line: impl FnMut(&
             }
         }
     }
-    match running.wait() {
-        Ok(exit) if exit.status.success() => cut,
-        Ok(exit) => Some(format!("`ghe-repl-promote` ended with {}", exit.status)),
-        Err(error) => Some(error.to_string()),
+    match (running.wait(), cut) {
+        (Ok(exit), None) if exit.status.success() => Ending::Well,
+        (Ok(exit), _) if !exit.status.success() => {
+            Ending::Badly(format!("`ghe-repl-promote` ended with {}", exit.status))
+        }
+        (Ok(_), cut) => Ending::Lost(cut.unwrap_or_default()),
+        (Err(error), _) => Ending::Lost(error.to_string()),
     }
 }

@@ -33,8 +33,8 @@ pub fn advice(advice: &Advice, seen: &Observation, vault: &VaultFacts) -> String
     }
     if let Some(way) = &advice.restore {
         let verified = match way.verified {
-            Some((at, 2)) => format!("every byte verified {at}"),
-            Some((at, _)) => format!("verified {at}"),
+            Some((at, 2)) => format!("every byte verified {}", at.strftime("%Y-%m-%d %H:%MZ")),
+            Some((at, _)) => format!("verified {}", at.strftime("%Y-%m-%d %H:%MZ")),
             None => "not verified".to_owned(),
         };
         let _ = writeln!(
