@@ -239,6 +239,14 @@ impl SetDigest {
         self.count += 1;
     }
 
+    /// Adds all records of another set.
+    pub fn absorb(&mut self, other: &Self) {
+        for (lane, more) in self.lanes.iter_mut().zip(other.lanes) {
+            *lane = lane.wrapping_add(more);
+        }
+        self.count += other.count;
+    }
+
     /// How many records were added.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -14,6 +14,7 @@ use super::{
     files::{entry_node::Owners, resolve::Trees, survey::Known},
     machines::Machines,
     settings::BackupSettings,
+    spread::Spread,
 };
 use crate::{
     appliance::{
@@ -35,6 +36,8 @@ pub struct Context<'a> {
     pub nodes: &'a dyn Nodes,
     /// Those machines, as far as this run needs them.
     pub machines: &'a Machines<'a>,
+    /// Where the dataset at hand lies on the nodes of a cluster; `None` elsewhere: all on the connected machine.
+    pub spread: Option<&'a Spread>,
     /// Its facts.
     pub facts: &'a Facts,
     /// What the user wants.

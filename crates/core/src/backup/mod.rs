@@ -9,7 +9,7 @@ mod guard;
 mod heal;
 pub mod host_keys;
 mod join;
-mod machines;
+pub mod machines;
 pub mod mssql;
 pub mod names;
 pub mod pages;
@@ -17,6 +17,7 @@ pub mod report;
 pub mod run;
 mod serving;
 pub mod settings;
+pub mod spread;
 mod still;
 pub mod unit;
 

@@ -19,7 +19,7 @@ use super::{
     pages,
     report::BackupReport,
     settings::{BackupSettings, DATASETS},
-    still::still_the_same,
+    still::{rival, still_the_same},
 };
 use crate::{
     appliance::{channel::Channel, facts, fleet::Nodes, gate::GateError},
@@ -135,6 +135,10 @@ pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
     let lease = inputs.vault.lock_for_writing("backup", LEASE)?;
     let facts = facts::probe(inputs.channel, &settings.data_root, &settings.host)?;
     let mut warnings = guard(&facts, settings)?;
+    if let Some(rival) = rival(inputs.channel, &facts) {
+        let reason = format!("`{rival}` of the same pair is a primary, too: this is a former primary, or the pair is split");
+        return Err(BackupError::Refused { reason });
+    }
     let fitting = settings.fitting(&facts);
     heal_gates(inputs, &facts, &mut warnings)?;
     let machines = Machines::open(&facts, inputs.channel, inputs.nodes)?;
@@ -167,6 +171,7 @@ pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
         channel: inputs.channel,
         nodes: inputs.nodes,
         machines: &machines,
+        spread: None,
         facts: &facts,
         settings: &fitting,
         parent: parent.as_ref().map(|parent| parent.tree),

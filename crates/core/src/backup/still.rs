@@ -1,7 +1,11 @@
 //! Before anything is sealed: is this still the machine that it was (contract §6.5)?
 
 use super::run::{BackupError, BackupInputs};
-use crate::appliance::facts::{self, Facts, Role};
+use crate::appliance::{
+    channel::{Channel, RemoteCommand},
+    facts::{self, Facts, Role},
+    fleet::{Node, Nodes, Relay},
+};
 
 /// Refuses to go on when the machine was promoted, demoted or replaced during the run.
 ///
@@ -15,7 +19,13 @@ pub(super) fn still_the_same(
 ) -> Result<(), BackupError> {
     let host = inputs.settings.host.clone();
     match facts::identity(inputs.channel, &inputs.settings.data_root) {
-        Ok((role, uuid)) if same((facts.role, &facts.uuid), (role, &uuid)) => Ok(()),
+        Ok((role, uuid)) if same((facts.role, &facts.uuid), (role, &uuid)) => match rival(inputs.channel, facts) {
+            None => Ok(()),
+            Some(rival) => {
+                let is = format!("a former primary (`{rival}` was promoted)");
+                Err(BackupError::Changed { host, was: word(facts.role).into(), is })
+            }
+        },
         Ok((role, uuid)) => {
             let is = if uuid == facts.uuid { word(role).to_owned() } else { "another machine".to_owned() };
             Err(BackupError::Changed { host, was: word(facts.role).into(), is })
@@ -29,6 +39,20 @@ pub(super) fn still_the_same(
             Ok(())
         }
     }
+}
+
+/// Another machine of the pair that takes writes: the connected one then is a former primary, and what it holds is old.
+#[must_use]
+pub(super) fn rival(channel: &dyn Channel, facts: &Facts) -> Option<String> {
+    let fleet = facts.fleet.as_ref().filter(|_| facts.role == Role::Primary)?;
+    let relay = Relay::through(channel);
+    let command = RemoteCommand::new("ask for the role", "cat /etc/github/repl-state");
+    let primary = |node: &&Node| {
+        let asked = relay.channel(node).and_then(|channel| channel.run(&command, &[]));
+        // A machine that cannot be asked is no rival that we know of.
+        asked.is_ok_and(|out| out.stdout.trim_ascii() == b"primary")
+    };
+    fleet.nodes.iter().filter(|node| node.name != fleet.own).find(primary).map(|node| node.name.clone())
 }
 
 /// The same machine, which did not change sides.

@@ -1,5 +1,6 @@
 //! Pages, storage, custom hooks and search indices: whole folders, one listing each (contract §2.10, §2.12-2.14).
 
+use super::cluster;
 use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use crate::{
@@ -45,8 +46,21 @@ pub fn capture(ctx: &Context<'_>, folder: &str) -> Result<Captured, CaptureError
     if feature(folder).is_some_and(|flag| !ctx.facts.flag(flag)) {
         return super::left_behind(ctx, &[folder]);
     }
+    // Actions' files and MinIO's lie on the machine that one connects to, in a cluster as well.
+    if ctx.machines.cluster() && feature(folder).is_none() {
+        let spread = cluster::folder(ctx, folder)?;
+        let on_nodes = Context { spread: Some(&spread), ..*ctx };
+        let mut captured = capture_here(&on_nodes, folder)?;
+        cluster::tell(&on_nodes, &spread, cluster::role(folder), &mut captured);
+        return Ok(captured);
+    }
+    capture_here(ctx, folder)
+}
+
+/// Captures the folder from the connected machine or from the nodes that have it.
+fn capture_here(ctx: &Context<'_>, folder: &str) -> Result<Captured, CaptureError> {
     let mut captured = Captured::default();
-    if !ctx.facts.folders.iter().any(|there| there == folder) {
+    if ctx.spread.is_none() && !ctx.facts.folders.iter().any(|there| there == folder) {
         return Ok(captured);
     }
     let tally = Tally::default();
@@ -54,8 +68,13 @@ pub fn capture(ctx: &Context<'_>, folder: &str) -> Result<Captured, CaptureError
     let find = |roots: &str| {
         format!("cd {root} && sudo {roots} {} -printf '{FORMAT}' | gzip -1", expression(folder))
     };
-    let survey =
-        ctx.list(&format!("list {folder}"), &find(&format!("find {}", quote(folder))), &[], &tally)?;
+    let label = format!("list {folder}");
+    let survey = match ctx.spread {
+        Some(spread) => {
+            ctx.list_places(spread, &label, &format!("{} -printf '{FORMAT}'", expression(folder)), &tally)?
+        }
+        None => ctx.list(&label, &find(&format!("find {}", quote(folder))), &[], &tally)?,
+    };
     let relist = |units: &[Vec<u8>]| {
         let inner = format!("exec find \"$@\" {} -printf '{FORMAT}'", expression(folder));
         let script = format!("cd {root} && sudo xargs -0 -r sh -c {} sh | gzip -1", quote(&inner));
@@ -82,7 +101,7 @@ fn finish(
     let units = std::mem::take(&mut survey.units);
     let prefix = [folder.as_bytes(), b"/"].concat();
     for path in ctx.known.keys().filter(|path| path.starts_with(&prefix) || *path == folder.as_bytes()) {
-        if !units.contains_key(path) && !unit_of(path, true).spine {
+        if !units.contains_key(path) && !unit_of(path, true).spine && ctx.why_missing(path).is_none() {
             captured.remove.insert(path.clone());
         }
     }

@@ -1,6 +1,7 @@
 //! One file per dataset: what it asks of the appliance, what it promises, how it streams.
 
 pub mod audit_log;
+mod cluster;
 pub mod folders;
 pub mod mssql;
 pub mod mysql;

@@ -3,6 +3,7 @@
 //! With the gate held: references and everything small first, objects afterwards, so that every captured reference finds its objects. Two
 //! listings do it: the first leaves out each repository's `objects` and only names them, the second lists those.
 
+use super::cluster;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::atomic::Ordering,
@@ -38,16 +39,38 @@ const PLACE_OBJECTS: &str = r"-type d -name objects -regextype posix-extended -r
 /// # Errors
 /// The connection or the vault fails as a whole, or the appliance names no routes.
 pub fn capture(ctx: &Context<'_>) -> Result<Captured, CaptureError> {
-    let tally = Tally::default();
     let mut captured = Captured::default();
-    let routes = routes(ctx, &mut captured)?;
+    let list = ctx.output("list routes", "github-env ./bin/dgit-cluster-backup-routes", &[])?;
+    let routes = routes(ctx, &list, &mut captured)?;
+    if !ctx.machines.cluster() {
+        return capture_routes(ctx, &routes, captured);
+    }
+    let spread = cluster::repositories(ctx, &list)?;
+    let on_nodes = Context { spread: Some(&spread), ..*ctx };
+    let mut captured = capture_routes(&on_nodes, &routes, captured)?;
+    cluster::tell(&on_nodes, &spread, "git", &mut captured);
+    Ok(captured)
+}
+
+/// Captures what the routes name, from the connected machine or from the nodes that have it.
+fn capture_routes(
+    ctx: &Context<'_>,
+    routes: &BTreeSet<Vec<u8>>,
+    mut captured: Captured,
+) -> Result<Captured, CaptureError> {
+    let tally = Tally::default();
     let root = quote(&ctx.settings.data_root);
     let expression = format!("{PRUNE_CACHES} {PLACE_OBJECTS} -printf '{FORMAT_PLACE}' -o -printf '{FORMAT}'");
-    let script = format!("cd {root} && sudo find repositories {expression} | gzip -1");
-    let mut survey = ctx.list("list repositories", &script, &[], &tally)?;
+    let mut survey = match ctx.spread {
+        Some(spread) => ctx.list_places(spread, "list repositories", &expression, &tally)?,
+        None => {
+            let script = format!("cd {root} && sudo find repositories {expression} | gzip -1");
+            ctx.list("list repositories", &script, &[], &tally)?
+        }
+    };
     captured.items = survey.files;
     captured.bytes = survey.bytes;
-    compare_routes(&routes, &survey, &mut captured);
+    compare_routes(routes, &survey, &mut captured);
     ctx.take_spine(PART, &mut survey, &mut captured, &tally)?;
 
     let mut run = Run { ctx, tally: &tally, root, expression, removed: BTreeSet::new() };
@@ -77,8 +100,11 @@ pub fn capture(ctx: &Context<'_>) -> Result<Captured, CaptureError> {
 }
 
 /// The route list: network folders and gists (contract §2.11).
-fn routes(ctx: &Context<'_>, captured: &mut Captured) -> Result<BTreeSet<Vec<u8>>, CaptureError> {
-    let listed = ctx.output("list routes", "github-env ./bin/dgit-cluster-backup-routes", &[])?;
+fn routes(
+    ctx: &Context<'_>,
+    listed: &[u8],
+    captured: &mut Captured,
+) -> Result<BTreeSet<Vec<u8>>, CaptureError> {
     let routes: BTreeSet<Vec<u8>> = listed
         .split(|b| *b == b'\n')
         .filter_map(|line| line.split(|b| *b == b' ' || *b == b'\t').next())
@@ -132,7 +158,11 @@ impl Run<'_, '_> {
         let ours = |path: &&Vec<u8>| path.starts_with(b"repositories/");
         for path in self.ctx.known.keys().filter(ours) {
             let there = if is_objects(path) { places.contains(path) } else { units.contains_key(path) };
-            if !there && !is_objects(path) && !unit_of(path, true).spine {
+            if !there
+                && !is_objects(path)
+                && !unit_of(path, true).spine
+                && self.ctx.why_missing(path).is_none()
+            {
                 self.removed.insert(path.clone());
                 captured.remove.insert(path.clone());
             }
@@ -199,6 +229,13 @@ impl Run<'_, '_> {
         let survey = if places.is_empty() { Survey::default() } else { self.list_objects(&places)? };
         captured.items += survey.files;
         captured.bytes += survey.bytes;
+        for objects in places.iter().filter(|path| self.ctx.spread.is_some() && !survey.units.contains_key(*path)) {
+            // Never a repository without its objects because a node went away.
+            let repository = repository_of(objects).to_vec();
+            let why = self.ctx.why_missing(objects).unwrap_or_else(|| "its objects vanished".into());
+            taken.remove(&repository);
+            self.keep(&repository, &why, captured);
+        }
         let mut changed = BTreeMap::new();
         let mut fortunes = BTreeMap::new();
         for (path, unit) in survey.units {

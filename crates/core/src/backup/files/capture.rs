@@ -9,13 +9,12 @@ use std::{
 use super::{
     fetch::{Fate, Wanted, fetch},
     refs,
-    resolve::{Child, Trust, resolve, sort},
-    survey::{Survey, Surveyed, Surveyor},
+    resolve::{Child, resolve, sort},
+    survey::{Survey, Surveyed},
 };
 use crate::{
-    appliance::{channel::RemoteCommand, listing::for_each_record},
     backup::{
-        context::{CaptureError, Context, last_lines},
+        context::{CaptureError, Context},
         names,
     },
     progress::Event,
@@ -79,49 +78,6 @@ pub struct Tally {
 pub type Relist<'a> = dyn Fn(&[Vec<u8>]) -> Result<Survey, CaptureError> + 'a;
 
 impl Context<'_> {
-    /// Runs a listing script (its output gzip-compressed) and sums it up. Messages about vanished entries are normal.
-    ///
-    /// # Errors
-    /// The command or its stream fails, or it names an error other than a vanished entry.
-    pub fn list(
-        &self,
-        label: &str,
-        script: &str,
-        places: &[Vec<u8>],
-        tally: &Tally,
-    ) -> Result<Survey, CaptureError> {
-        self.check_cancelled()?;
-        let command = RemoteCommand::bulk(label, self.bash(script), self.settings.idle);
-        let mut running = self.channel.start(&command)?;
-        let input = running.take_stdin();
-        let Some(output) = running.take_stdout() else {
-            return Err(CaptureError::Unexpected(format!("`{label}` has no output stream")));
-        };
-        let mut surveyor = Surveyor::new(self.known, self.trust() == Trust::Facts);
-        let counted = CountedBytes(output, &tally.bytes_read);
-        let listed = std::thread::scope(|scope| {
-            let feeder = scope.spawn(move || send_paths(input, places));
-            let reader = flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(128 * 1024, counted));
-            let listed = for_each_record::<CaptureError>(reader, |record| {
-                surveyor.add(record);
-                Ok(())
-            });
-            // An end of the command before the end of its input shows in its status.
-            let _ = feeder.join();
-            listed
-        });
-        let exit = running.wait()?;
-        if !exit.status.success() && !only_vanished(&exit.stderr) {
-            return Err(CaptureError::Command {
-                label: label.into(),
-                status: exit.status.to_string(),
-                stderr: last_lines(&exit.stderr),
-            });
-        }
-        listed?;
-        Ok(surveyor.finish())
-    }
-
     /// Takes changed units: compares them with the parent, fetches what is new, and writes their trees. Units whose files vanish or change
     /// meanwhile are listed and taken again.
     ///
@@ -156,7 +112,8 @@ impl Context<'_> {
                         fortunes.insert(unit, Fortune::Same(same.digest));
                     }
                     None => {
-                        fortunes.insert(unit, Fortune::Gone);
+                        let fortune = self.why_missing(&unit).map_or(Fortune::Gone, Fortune::Failed);
+                        fortunes.insert(unit, fortune);
                     }
                 }
             }
@@ -234,17 +191,22 @@ impl Context<'_> {
         let mut order: Vec<usize> = (0..wanted.len()).collect();
         order.sort_by_key(|at| !wanted[*at].path.ends_with(b"/packed-refs"));
         let ordered: Vec<Wanted> = order.iter().map(|at| wanted[*at].clone()).collect();
-        let fates =
-            fetch(self.channel, &self.settings.data_root, &self.settings.nice, &ordered, |at, body| {
-                if self.settings.cancel.is_cancelled() {
-                    return Err(io::ErrorKind::Interrupted.into());
-                }
-                let content = self.store_body(&ordered[at], body).map_err(into_io)?;
-                tally.bytes_read.fetch_add(content.size, Ordering::Relaxed);
-                tally.files.fetch_add(1, Ordering::Relaxed);
-                self.progress.event(Event::Advanced { part, bytes: content.size, items: 1 });
-                Ok(content)
-            });
+        let store = |at: usize, body: &mut dyn Read| {
+            if self.settings.cancel.is_cancelled() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let content = self.store_body(&ordered[at], body).map_err(into_io)?;
+            tally.bytes_read.fetch_add(content.size, Ordering::Relaxed);
+            tally.files.fetch_add(1, Ordering::Relaxed);
+            self.progress.event(Event::Advanced { part, bytes: content.size, items: 1 });
+            Ok(content)
+        };
+        let fates = match self.spread {
+            None => {
+                fetch(self.channel, &self.settings.data_root, &self.settings.nice, &ordered, store)
+            }
+            Some(spread) => Ok(self.fetch_spread(spread, &ordered, &store)?),
+        };
         self.check_cancelled()?;
         let mut sorted: Vec<Option<Fate<Content>>> = Vec::new();
         sorted.resize_with(wanted.len(), || None);
@@ -337,32 +299,5 @@ fn into_io(source: VaultError) -> io::Error {
         // The body broke, not the vault: the fetch reports it as a broken stream.
         VaultError::Stream(inner) => io::Error::new(io::ErrorKind::UnexpectedEof, inner.to_string()),
         other => io::Error::other(other),
-    }
-}
-
-fn send_paths(input: Option<Box<dyn io::Write + Send>>, paths: &[Vec<u8>]) -> io::Result<()> {
-    let Some(input) = input else { return Ok(()) };
-    let mut input = io::BufWriter::with_capacity(64 * 1024, input);
-    for path in paths {
-        io::Write::write_all(&mut input, path)?;
-        io::Write::write_all(&mut input, &[0])?;
-    }
-    io::Write::flush(&mut input)
-}
-
-/// Whether find's messages only tell of entries that vanished while it walked.
-fn only_vanished(stderr: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(stderr);
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty()).peekable();
-    lines.peek().is_some() && lines.all(|line| line.contains("No such file or directory"))
-}
-
-struct CountedBytes<'a, R>(R, &'a AtomicU64);
-
-impl<R: Read> Read for CountedBytes<'_, R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let got = self.0.read(buf)?;
-        self.1.fetch_add(got as u64, Ordering::Relaxed);
-        Ok(got)
     }
 }

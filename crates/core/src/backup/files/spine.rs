@@ -89,7 +89,9 @@ impl Context<'_> {
             }
         }
         for (path, (node, names)) in folders {
-            captured.remove.extend(self.gone_from(&path, &names)?);
+            let gone = self.gone_from(&path, &names)?;
+            // What only an unreachable node has keeps its last good copy.
+            captured.remove.extend(gone.into_iter().filter(|path| self.why_missing(path).is_none()));
             captured.folders.insert(path, node.meta);
         }
         Ok(())

@@ -59,6 +59,7 @@ pub struct Surveyor<'a> {
     trust: bool,
     open: BTreeMap<Vec<u8>, Open>,
     current: Option<(Vec<u8>, Open)>,
+    spread: bool,
     survey: Survey,
 }
 
@@ -72,7 +73,7 @@ impl<'a> Surveyor<'a> {
     /// Starts a survey; with `trust` false every unit counts as changed.
     #[must_use]
     pub fn new(known: &'a Known, trust: bool) -> Self {
-        Self { known, trust, open: BTreeMap::new(), current: None, survey: Survey::default() }
+        Self { known, trust, open: BTreeMap::new(), current: None, spread: false, survey: Survey::default() }
     }
 
     /// Takes one record.
@@ -88,7 +89,7 @@ impl<'a> Surveyor<'a> {
         }
         let unit = unit_of(record.path, record.is_folder());
         let name = &record.path[..unit.len];
-        if unit.spine {
+        if unit.spine || self.spread {
             let open = self.open.entry(name.to_vec()).or_default();
             open.add(record);
             return;
@@ -122,6 +123,39 @@ impl<'a> Surveyor<'a> {
             surveyed.records = Some(surveyed.records.unwrap_or_default().joined(before.records));
         }
         self.survey.units.insert(name, surveyed);
+    }
+
+    /// Takes over what another listing of the same dataset, from another node, has seen: units that lie on both are one.
+    pub fn absorb(&mut self, mut other: Self) {
+        self.close_current();
+        other.close_current();
+        for (name, open) in other.open {
+            let ours = self.open.entry(name).or_default();
+            ours.digest.absorb(&open.digest);
+            ours.records.extend_from_slice(&open.records);
+        }
+        let Survey { units, places, files, bytes, entries } = other.survey;
+        self.survey.units.extend(units);
+        self.survey.places.extend(places);
+        self.survey.files += files;
+        self.survey.bytes += bytes;
+        self.survey.entries += entries;
+    }
+
+    /// Whether any unit lies at or below a path.
+    #[must_use]
+    pub fn has_unit_in(&self, path: &[u8]) -> bool {
+        let below = [path, b"/"].concat();
+        let from = (std::ops::Bound::Included(&below[..]), std::ops::Bound::Unbounded);
+        self.open.contains_key(path)
+            || self.open.range::<[u8], _>(from).next().is_some_and(|(name, _)| name.starts_with(&below))
+    }
+
+    /// The same survey, for a dataset whose units may lie on several nodes: they stay open until the end.
+    #[must_use]
+    pub fn spread(mut self) -> Self {
+        self.spread = true;
+        self
     }
 
     /// Ends the survey.
