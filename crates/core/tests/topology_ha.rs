@@ -193,11 +193,8 @@ fn a_former_primary_beside_the_promoted_one_is_refused() {
 #[test]
 fn a_promotion_during_a_run_ends_it_without_a_snapshot_and_the_next_run_follows() {
     let pair = Pair::new(6);
-    let promote = When {
-        part: "storage",
-        act: || pair.fleet.promote(REPLICA).unwrap(),
-        done: std::sync::Once::new(),
-    };
+    let promote =
+        When { part: "storage", act: || pair.fleet.promote(REPLICA).unwrap(), done: std::sync::Once::new() };
     let end = pair.backup_with(PRIMARY, &Pair::settings(PRIMARY), &promote).unwrap_err();
     assert!(matches!(end, BackupError::Changed { .. }), "{end:?}");
     assert!(end.to_string().contains(REPLICA), "{end}");
@@ -211,13 +208,20 @@ fn a_promotion_during_a_run_ends_it_without_a_snapshot_and_the_next_run_follows(
 fn a_gate_that_a_dead_run_left_on_the_promoted_machine_is_removed_and_one_of_a_stranger_is_not() {
     let mut pair = Pair::new(7);
     let (first, other) = (pair.leave_gate(PRIMARY), pair.leave_gate(REPLICA));
-    let record = GateRecord { node: PRIMARY.into(), others: vec![other], ..GateRecord::single(PRIMARY, first.mark, dead_process()) };
+    let record = GateRecord {
+        node: PRIMARY.into(),
+        others: vec![other],
+        ..GateRecord::single(PRIMARY, first.mark, dead_process())
+    };
     pair.bench.state.record_gate(&record).unwrap();
     pair.fleet.stop_node(PRIMARY).unwrap();
     pair.fleet.promote(REPLICA).unwrap();
     let report = pair.backup(REPLICA).unwrap();
     assert_eq!(report.outcome, Outcome::Complete, "{report:#?}");
-    assert!(report.warnings.iter().any(|text| text.contains("gate") && text.contains(REPLICA)), "{report:#?}");
+    assert!(
+        report.warnings.iter().any(|text| text.contains("gate") && text.contains(REPLICA)),
+        "{report:#?}"
+    );
     assert!(!pair.gate(REPLICA));
     pair.leave_gate(REPLICA);
     let end = pair.backup(REPLICA).unwrap_err();

@@ -136,7 +136,9 @@ pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
     let facts = facts::probe(inputs.channel, &settings.data_root, &settings.host)?;
     let mut warnings = guard(&facts, settings)?;
     if let Some(rival) = rival(inputs.channel, &facts) {
-        let reason = format!("`{rival}` of the same pair is a primary, too: this is a former primary, or the pair is split");
+        let reason = format!(
+            "`{rival}` of the same pair is a primary, too: this is a former primary, or the pair is split"
+        );
         return Err(BackupError::Refused { reason });
     }
     let fitting = settings.fitting(&facts);

@@ -87,9 +87,8 @@ impl Spread {
     pub fn node_of(&self, path: &[u8], machines: &Machines<'_>) -> Option<usize> {
         let place = self.place(path)?;
         let without = self.without.lock().ok()?;
-        let able = |at: &&usize| {
-            machines.channel(**at).is_some() && !without.contains(&(place.to_vec(), **at))
-        };
+        let able =
+            |at: &&usize| machines.channel(**at).is_some() && !without.contains(&(place.to_vec(), **at));
         self.places[place].iter().filter(able).max_by_key(|at| rank(place, machines.name(**at))).copied()
     }
 
@@ -189,7 +188,9 @@ mod tests {
     fn machines(nodes: usize) -> Machines<'static> {
         let mut told = "cluster=1\nown=n0\n".to_owned();
         for at in 0..nodes {
-            told += &format!("conf=[cluster \"n{at}\"]\nconf=hostname = n{at}\nconf=uuid = u{at}\nconf=git-server = true\n");
+            told += &format!(
+                "conf=[cluster \"n{at}\"]\nconf=hostname = n{at}\nconf=uuid = u{at}\nconf=git-server = true\n"
+            );
         }
         Machines::open(&read_for_tests(&told), &Answers, &All).expect("machines")
     }

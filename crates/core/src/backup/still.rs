@@ -19,13 +19,15 @@ pub(super) fn still_the_same(
 ) -> Result<(), BackupError> {
     let host = inputs.settings.host.clone();
     match facts::identity(inputs.channel, &inputs.settings.data_root) {
-        Ok((role, uuid)) if same((facts.role, &facts.uuid), (role, &uuid)) => match rival(inputs.channel, facts) {
-            None => Ok(()),
-            Some(rival) => {
-                let is = format!("a former primary (`{rival}` was promoted)");
-                Err(BackupError::Changed { host, was: word(facts.role).into(), is })
+        Ok((role, uuid)) if same((facts.role, &facts.uuid), (role, &uuid)) => {
+            match rival(inputs.channel, facts) {
+                None => Ok(()),
+                Some(rival) => {
+                    let is = format!("a former primary (`{rival}` was promoted)");
+                    Err(BackupError::Changed { host, was: word(facts.role).into(), is })
+                }
             }
-        },
+        }
         Ok((role, uuid)) => {
             let is = if uuid == facts.uuid { word(role).to_owned() } else { "another machine".to_owned() };
             Err(BackupError::Changed { host, was: word(facts.role).into(), is })

@@ -39,7 +39,8 @@ pub(super) fn folder(ctx: &Context<'_>, folder: &str) -> Result<Spread, CaptureE
     let mut spread = Spread::default();
     match folder {
         "storage" => {
-            let list = ctx.output("list storage routes", "github-env ./bin/storage-cluster-backup-routes", &[])?;
+            let list =
+                ctx.output("list storage routes", "github-env ./bin/storage-cluster-backup-routes", &[])?;
             spread = Spread::of_routes(&list, "storage", "storage", ctx.machines);
         }
         "pages" => {

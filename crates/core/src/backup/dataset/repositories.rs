@@ -229,7 +229,9 @@ impl Run<'_, '_> {
         let survey = if places.is_empty() { Survey::default() } else { self.list_objects(&places)? };
         captured.items += survey.files;
         captured.bytes += survey.bytes;
-        for objects in places.iter().filter(|path| self.ctx.spread.is_some() && !survey.units.contains_key(*path)) {
+        for objects in
+            places.iter().filter(|path| self.ctx.spread.is_some() && !survey.units.contains_key(*path))
+        {
             // Never a repository without its objects because a node went away.
             let repository = repository_of(objects).to_vec();
             let why = self.ctx.why_missing(objects).unwrap_or_else(|| "its objects vanished".into());

@@ -202,9 +202,7 @@ impl Context<'_> {
             Ok(content)
         };
         let fates = match self.spread {
-            None => {
-                fetch(self.channel, &self.settings.data_root, &self.settings.nice, &ordered, store)
-            }
+            None => fetch(self.channel, &self.settings.data_root, &self.settings.nice, &ordered, store),
             Some(spread) => Ok(self.fetch_spread(spread, &ordered, &store)?),
         };
         self.check_cancelled()?;

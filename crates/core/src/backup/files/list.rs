@@ -203,7 +203,9 @@ impl Context<'_> {
 
 /// Whether a route is a folder with units of its own in it, as networks and gists are.
 fn has_units(route: &[u8]) -> bool {
-    route.starts_with(b"repositories/") && !route.starts_with(b"repositories/__") && !route.starts_with(b"repositories/info/")
+    route.starts_with(b"repositories/")
+        && !route.starts_with(b"repositories/__")
+        && !route.starts_with(b"repositories/info/")
 }
 
 fn send_paths(input: Option<Box<dyn io::Write + Send>>, paths: &[Vec<u8>]) -> io::Result<()> {

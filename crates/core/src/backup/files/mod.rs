@@ -4,10 +4,10 @@
 //! The others are compared entry by entry with the parent's trees ([`resolve`]), what is new is fetched through one tar
 //! stream ([`fetch`]), and their trees are written. Only the folders above changed units are then rewritten.
 
-pub mod list;
 pub mod capture;
 pub mod entry_node;
 pub mod fetch;
+pub mod list;
 pub mod refs;
 mod repository;
 pub mod resolve;
