@@ -87,8 +87,8 @@ pub(super) fn proxy_command(way: &TransportSettings, pins: &[HostKey], key: &Pat
     let words = arguments(way, pins, key, Path::new("/dev/null"), None, &script);
     let program = std::iter::once(way.ssh_program.clone().into_os_string());
     let quoted: Vec<String> = program.chain(words).map(|word| quote(&word.to_string_lossy())).collect();
-    // `%` starts a token of ours; its messages would be taken for the node's.
-    format!("exec {} 2>/dev/null", quoted.join(" ").replace('%', "%%"))
+    // `ssh` puts `exec` before it, and takes `%` for the start of a token; the messages of this one would be taken for the node's.
+    format!("{} 2>/dev/null", quoted.join(" ").replace('%', "%%"))
 }
 
 /// All arguments of a client that only learns a host key of one of these kinds, into `known_hosts`.

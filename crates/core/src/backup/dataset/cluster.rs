@@ -69,7 +69,9 @@ pub(super) fn role(folder: &str) -> &'static str {
     match folder {
         "pages" => "pages",
         "storage" => "storage",
-        _ => "git",
+        "git-hooks" => "git",
+        // Nobody has what is not asked for.
+        _ => "",
     }
 }
 

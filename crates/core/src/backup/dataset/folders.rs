@@ -46,7 +46,7 @@ pub fn capture(ctx: &Context<'_>, folder: &str) -> Result<Captured, CaptureError
     if feature(folder).is_some_and(|flag| !ctx.facts.flag(flag)) {
         return super::left_behind(ctx, &[folder]);
     }
-    // Of Actions and MinIO the connected machine answers for all (contract §2.7).
+    // Actions' files and MinIO's lie on the machine that one connects to, in a cluster as well.
     if ctx.machines.cluster() && feature(folder).is_none() {
         let spread = cluster::folder(ctx, folder)?;
         let on_nodes = Context { spread: Some(&spread), ..*ctx };
