@@ -160,8 +160,9 @@ fn the_first_backup_after_an_import_is_complete_and_adds_little() {
     let report = case.bench.backup(&*case.channel).unwrap();
     assert_eq!(report.outcome, Outcome::Complete, "{report:#?}");
     assert_eq!(report.parent, imported.snapshots[1].snapshot);
+    // What is new on the appliance, and once the facts of all files: inodes and ctimes are others than the client's.
     assert!(
-        report.bytes_added * 5 < imported.bytes_added,
+        report.bytes_added * 2 < imported.bytes_added,
         "{} of {}",
         report.bytes_added,
         imported.bytes_added
