@@ -219,3 +219,101 @@ fn an_appliance_that_stands_alone_is_not_clustered() {
         );
     }
 }
+
+#[test]
+fn a_network_is_only_on_the_machines_that_its_route_names() {
+    let cluster = served(Kind::Cluster5, DoorKind::Embedded);
+    let routes = cluster.says("ghe-node-1", "github-env ./bin/dgit-cluster-backup-routes");
+    // Whoever is asked, the database on the master answers.
+    assert_eq!(cluster.says("ghe-node-4", "github-env ./bin/dgit-cluster-backup-routes"), routes);
+    assert!(routes.lines().count() > 5);
+    for line in routes.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        assert_eq!(words.len(), 3, "{line}");
+        for node in cluster.fleet.names() {
+            let place = cluster.fleet.node(node).unwrap().place();
+            let uuid = std::fs::read_to_string(place.disk("/data/user/common/uuid")).unwrap();
+            let named = words.contains(&format!("git-server-{}", uuid.trim()).as_str());
+            assert_eq!(place.repositories().join(words[0]).exists(), named, "{line} on {node}");
+        }
+    }
+}
+
+#[test]
+fn services_answer_from_the_machine_that_has_them() {
+    let cluster = served(Kind::Cluster5, DoorKind::Embedded);
+    let dump = cluster.says("ghe-node-3", "ghe-export-mysql");
+    assert!(dump.contains("Dump completed") || dump.contains("INSERT"), "{dump:.200}");
+    assert_eq!(cluster.run("ghe-node-1", "test -e /data/user/redis/dump.rdb").1, 1);
+    assert_eq!(cluster.run("ghe-node-2", "test -e /data/user/redis/dump.rdb").1, 0);
+    let save = cluster.says("ghe-node-1", "ghe-redis-cli --remote -h ghe-node-2 LASTSAVE");
+    assert!(save.parse::<u64>().unwrap() > 0);
+    let indices = "curl -s 'localhost:9201/_cat/indices/audit_log*?h=index,pri.store.size&bytes=b'";
+    assert_eq!(cluster.says("ghe-node-1", indices), cluster.says("ghe-node-2", indices));
+    assert!(!cluster.says("ghe-node-1", indices).is_empty());
+}
+
+#[test]
+fn only_what_the_named_machines_hold_is_registered() {
+    let cluster = served(Kind::Cluster3, DoorKind::Embedded);
+    let routes = cluster.says("ghe-node-1", "github-env ./bin/dgit-cluster-backup-routes");
+    let line = routes.lines().find(|line| line.contains("/nw/")).unwrap();
+    let (path, servers) = line.split_once(' ').unwrap();
+    let id = path.rsplit('/').next().unwrap();
+    let finalize = |line: &str| {
+        let script = format!("echo '{line}' | github-env ./bin/dgit-cluster-restore-finalize");
+        let output = cluster.fleet.run("ghe-node-2", &script).unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(finalize(&format!("{id} /data/repositories/{path} {servers}")), "");
+    let absent = format!("9 /data/repositories/4/nw/45/c4/8c/9 {servers}");
+    assert_eq!(finalize(&absent), "9: /data/repositories/4/nw/45/c4/8c/9\n");
+    assert!(finalize(&format!("{id} /data/repositories/{path}")).starts_with(id), "no server is named");
+    assert!(finalize(&format!("7 /data/repositories/{path} {servers}")).starts_with("7: "), "another id");
+}
+
+#[test]
+fn a_machine_that_is_marked_as_offline_is_in_no_route_and_no_list() {
+    let cluster = served(Kind::Cluster3, DoorKind::Embedded);
+    let uuid = cluster.says("ghe-node-3", "cat /data/user/common/uuid");
+    cluster.says("ghe-node-1", "ghe-config cluster.ghe-node-3.offline true");
+    assert_eq!(cluster.says("ghe-node-1", "ghe-cluster-nodes"), "ghe-node-1\nghe-node-2");
+    assert_eq!(cluster.says("ghe-node-1", "ghe-cluster-nodes -o"), "ghe-node-3");
+    assert!(!cluster.says("ghe-node-1", "github-env ./bin/dgit-cluster-backup-routes").contains(&uuid));
+}
+
+#[test]
+fn maintenance_and_configuration_reach_all_machines() {
+    let cluster = served(Kind::Cluster3, DoorKind::Embedded);
+    cluster.says("ghe-node-2", "ghe-cluster-maintenance -s");
+    for node in cluster.fleet.names() {
+        assert!(cluster.says(node, "ghe-maintenance -q").starts_with("maintenance mode set"), "{node}");
+    }
+    cluster.says("ghe-node-1", "ghe-config smtp.address other.example.com && ghe-cluster-config-apply");
+    assert_eq!(cluster.says("ghe-node-3", "ghe-config smtp.address"), "other.example.com");
+}
+
+#[test]
+fn a_cluster_is_compared_by_the_union_of_its_machines() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = FleetRecipe::small(Kind::Cluster3, 1);
+    let fleet = Fleet::build(folder.path().join("fleet"), &recipe).unwrap();
+    let alone =
+        ghevault_sim::harness::Appliance::build(folder.path().join("alone"), &recipe.appliance).unwrap();
+    let aspects = ghevault_sim::compare::Aspects { skip: vec!["identity".to_owned()], ..Default::default() };
+    let same = fleet.compare(alone.place().root(), &aspects).unwrap();
+    assert!(same.equal, "{}", same.table());
+    // A replica that is not as the other is no union.
+    let state = fleet.first().state().unwrap();
+    let object = state.storage.iter().next().unwrap();
+    let holder = fleet.names().into_iter().find_map(|name| {
+        let path = ghevault_sim::appliance::state::storage_path(
+            fleet.node(name).unwrap().place(),
+            &object.sha256,
+        );
+        path.exists().then_some(path)
+    });
+    std::fs::write(holder.unwrap(), b"torn").unwrap();
+    assert!(!fleet.compare(alone.place().root(), &aspects).unwrap().equal);
+}
