@@ -58,7 +58,8 @@ fn a_fork_with_its_wiki_stands_alone_and_equals_the_source() {
     let (desk, appliance, _folder) = backed_up(1);
     let source = on_appliance(&appliance, "1.git");
     let wanted = name(&source);
-    let report = desk.run(&["restore", "repo", &wanted.to_uppercase(), "--to", "./out", "--json"]).exits(0).json();
+    let report =
+        desk.run(&["restore", "repo", &wanted.to_uppercase(), "--to", "./out", "--json"]).exits(0).json();
     assert_eq!(report["outcome"], "complete", "{report}");
     let short = wanted.split_once('/').expect("a name").1;
     let restored = desk.path(&format!("out/{short}.git"));
@@ -70,7 +71,10 @@ fn a_fork_with_its_wiki_stands_alone_and_equals_the_source() {
     );
     assert!(!restored.join("objects/info/alternates").exists() && !restored.join("hooks").exists());
     git(&restored, &["fsck", "--strict"]);
-    assert_eq!(refs(&desk.path(&format!("out/{short}.wiki.git"))), refs(&on_appliance(&appliance, "1.wiki.git")));
+    assert_eq!(
+        refs(&desk.path(&format!("out/{short}.wiki.git"))),
+        refs(&on_appliance(&appliance, "1.wiki.git"))
+    );
     let left: Vec<_> = fs::read_dir(desk.path("out")).expect("a folder").collect();
     assert_eq!(left.len(), 2, "nothing else is left behind: {left:?}");
 }
@@ -90,7 +94,8 @@ fn objects_of_other_forks_are_not_given_away() {
     desk.run(&["backup", "--quiet"]).exits(0);
     let wanted = name(&on_appliance(&appliance, "1.git"));
     desk.run(&["restore", "repo", &wanted, "--to", "./mine.git", "--quiet"]).exits(0);
-    git::run(&desk.path("mine.git"), &["cat-file", "-e", secret.trim()], b"").expect_err("not reachable from here");
+    git::run(&desk.path("mine.git"), &["cat-file", "-e", secret.trim()], b"")
+        .expect_err("not reachable from here");
 }
 
 #[test]
@@ -101,7 +106,16 @@ fn a_bundle_is_verified_and_can_be_cloned() {
         desk.run(&["restore", "repo", &name(&source), "--to", "./one.bundle", "--json"]).exits(0).json();
     assert!(desk.path("one.wiki.bundle").is_file(), "{report}");
     let clone = desk.path("clone.git");
-    git(&desk.path("."), &["clone", "-q", "--mirror", &desk.path("one.bundle").display().to_string(), &clone.display().to_string()]);
+    git(
+        &desk.path("."),
+        &[
+            "clone",
+            "-q",
+            "--mirror",
+            &desk.path("one.bundle").display().to_string(),
+            &clone.display().to_string(),
+        ],
+    );
     assert_eq!(refs(&clone), refs(&source));
 }
 
@@ -114,7 +128,12 @@ fn lfs_objects_come_along_and_a_missing_one_makes_it_partial() {
     assert_eq!(objects.len(), 2);
     for object in objects {
         let hash = object.file_name().expect("a name").to_string_lossy().into_owned();
-        let stored = appliance.disk(&format!("/data/user/storage/{}/{}/{}/{hash}", &hash[..1], &hash[..2], &hash[2..4]));
+        let stored = appliance.disk(&format!(
+            "/data/user/storage/{}/{}/{}/{hash}",
+            &hash[..1],
+            &hash[..2],
+            &hash[2..4]
+        ));
         assert_eq!(fs::read(&object).expect("restored"), fs::read(&stored).expect("stored"));
         // For the next backup this one is gone.
         let _ = fs::remove_file(stored);
@@ -131,7 +150,11 @@ fn an_older_snapshot_gives_back_what_was_deleted_since() {
     let gists = appliance.place().repositories();
     let gist = walk(&gists)
         .into_iter()
-        .find(|path| path.ends_with("HEAD") && path.to_string_lossy().contains("/gist/") && path.with_file_name("config").exists())
+        .find(|path| {
+            path.ends_with("HEAD")
+                && path.to_string_lossy().contains("/gist/")
+                && path.with_file_name("config").exists()
+        })
         .and_then(|head| head.parent().map(Path::to_path_buf))
         .expect("a gist");
     let wanted = format!("gist/{}", gist.file_stem().expect("a name").to_string_lossy());
@@ -189,7 +212,10 @@ fn a_push_fills_an_empty_repository_and_no_other() {
     assert!(report["repository"]["refs_left"].as_u64() > Some(0), "{report}");
     assert!(!refs(&target).contains("refs/pull/") && refs(&target).contains("refs/heads/main"));
     assert_eq!(refs(&wiki), refs(&on_appliance(&appliance, "1.wiki.git")));
-    desk.run(&["restore", "repo", &name(&source), "--to", &url]).exits(14).complains("not empty").complains("--force");
+    desk.run(&["restore", "repo", &name(&source), "--to", &url])
+        .exits(14)
+        .complains("not empty")
+        .complains("--force");
     desk.run(&["restore", "repo", &name(&source), "--to", &url, "--force", "--all-refs", "--quiet"]).exits(0);
     assert_eq!(refs(&target), refs(&source));
     desk.run(&["restore", "repo", &name(&source), "--to", "ext::sh -c id"]).exits(2);
@@ -234,7 +260,9 @@ fn nothing_that_a_snapshot_holds_is_executed_or_followed() {
     desk.run(&["restore", "repo", &name(&source), "--to", &url, "--no-wiki", "--quiet"]).exits(0);
     assert!(!trap.exists(), "something was executed");
     let restored = desk.path("safe.git");
-    assert!(!restored.join("hooks").exists() && fs::symlink_metadata(restored.join("refs/heads/link")).is_err());
+    assert!(
+        !restored.join("hooks").exists() && fs::symlink_metadata(restored.join("refs/heads/link")).is_err()
+    );
     assert!(!fs::read_to_string(restored.join("config")).expect("ours").contains("fsmonitor"));
 }
 
@@ -253,7 +281,8 @@ fn a_target_that_is_there_and_a_host_without_git_are_told_before_anything_is_rea
 fn a_plan_reads_little_and_writes_nothing() {
     let (desk, appliance, _folder) = backed_up(1);
     let wanted = name(&on_appliance(&appliance, "1.git"));
-    let plan = desk.run(&["restore", "repo", &wanted, "--to", "./out", "--dry-run", "--json"]).exits(0).json();
+    let plan =
+        desk.run(&["restore", "repo", &wanted, "--to", "./out", "--dry-run", "--json"]).exits(0).json();
     assert_eq!(plan["name"], wanted);
     assert!(plan["bytes"].as_u64() > Some(0) && !desk.path("out").exists(), "{plan}");
 }

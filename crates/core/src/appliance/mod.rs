@@ -6,6 +6,7 @@ pub mod fleet;
 pub mod gate;
 pub mod git_config;
 pub mod hostkeys;
+pub mod leaked_keys;
 pub mod lease;
 pub mod listing;
 pub mod openssh;

@@ -14,6 +14,8 @@ use ghevault_core::{
         channel::Channel,
         facts::{self, Facts},
         gate,
+        hostkeys::PinStore,
+        leaked_keys,
     },
     seal::Outcome,
     state::StateFolder,
@@ -48,6 +50,7 @@ pub fn run(_: &DoctorArgs, invocation: &Invocation) -> CommandResult {
                 "connection",
                 format!("host key {}", channel.host_key().unwrap_or_default()),
             ));
+            found.extend(leaked(invocation));
             match appliance(&*channel) {
                 Ok((told, checks)) => {
                     found.extend(checks);
@@ -80,6 +83,14 @@ pub fn run(_: &DoctorArgs, invocation: &Invocation) -> CommandResult {
 /// A channel to the appliance.
 fn connected(invocation: &Invocation) -> CommandResult<Arc<dyn Channel>> {
     connect::channel(invocation, connect::configured_target(&invocation.settings)?)
+}
+
+/// Pinned keys of the appliance that anybody may have (contract §9).
+fn leaked(invocation: &Invocation) -> Option<Check> {
+    let target = connect::configured_target(&invocation.settings).ok()?;
+    let pins = PinStore::below(&invocation.settings.state).pins(&target).ok()?;
+    let leaked = pins.iter().filter_map(|key| leaked_keys::of_connection(&key.text().ok()?)).next()?;
+    Some(Check::warn("host key", leaked, "Roll the keys, then run `ghevault trust` again."))
 }
 
 /// What the appliance says, and what is to be said about that.

@@ -1,7 +1,7 @@
 //! Settings, licence, certificates, keys and identity: small outputs of single commands (contract §2.2, §2.4).
 
 use crate::{
-    appliance::quote::quote,
+    appliance::{leaked_keys, quote::quote},
     backup::context::{CaptureError, Captured, Context},
 };
 
@@ -107,6 +107,9 @@ fn capture(ctx: &Context<'_>, items: &[Item]) -> Result<Captured, CaptureError> 
                 continue;
             }
         };
+        if item.file == "ssh-host-keys.tar" {
+            captured.warnings.extend(leaked_keys::in_tar(&bytes));
+        }
         // A tar whose members carry the time of the export differs each time; what counts is what is in it.
         let node = match ctx.parent_node(item.file.as_bytes())? {
             Some(before) if is_tar(item.file) && same_tar(ctx, &before, &bytes)? => before,

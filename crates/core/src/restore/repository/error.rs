@@ -28,7 +28,9 @@ pub enum RepositoryError {
         paths: Vec<String>,
     },
     /// Files of the repository cannot be read from the vault.
-    #[error("repository `{name}` cannot be read whole: {count} of its files are damaged, first `{path}`: {what}")]
+    #[error(
+        "repository `{name}` cannot be read whole: {count} of its files are damaged, first `{path}`: {what}"
+    )]
     Damaged {
         /// The repository.
         name: String,

@@ -31,11 +31,7 @@ pub struct Named {
 ///
 /// # Errors
 /// [`RepositoryError::NotFound`], [`RepositoryError::Ambiguous`], or the snapshot cannot be read.
-pub fn find(
-    view: SnapshotView<'_>,
-    wanted: &str,
-    progress: &dyn Progress,
-) -> Result<Named, RepositoryError> {
+pub fn find(view: SnapshotView<'_>, wanted: &str, progress: &dyn Progress) -> Result<Named, RepositoryError> {
     let wanted = wanted.trim_matches('/');
     if wanted.starts_with("repositories/") {
         return by_path(view, wanted);
@@ -183,9 +179,15 @@ mod tests {
     use super::{Named, RepositoryError, choose};
 
     fn all() -> Vec<Named> {
-        [("Mona/Hello", "1"), ("mona/hello-world", "2"), ("hubot/tools", "3"), ("twice/x", "4"), ("twice/x", "5")]
-            .map(|(name, path)| Named { name: name.into(), path: path.into() })
-            .to_vec()
+        [
+            ("Mona/Hello", "1"),
+            ("mona/hello-world", "2"),
+            ("hubot/tools", "3"),
+            ("twice/x", "4"),
+            ("twice/x", "5"),
+        ]
+        .map(|(name, path)| Named { name: name.into(), path: path.into() })
+        .to_vec()
     }
 
     #[test]
@@ -217,6 +219,9 @@ mod tests {
     #[test]
     fn a_name_that_two_have_is_not_guessed() {
         let error = choose(&all(), "twice/x").expect_err("two");
-        assert!(matches!(&error, RepositoryError::Ambiguous { paths, .. } if *paths == ["4", "5"]), "{error}");
+        assert!(
+            matches!(&error, RepositoryError::Ambiguous { paths, .. } if *paths == ["4", "5"]),
+            "{error}"
+        );
     }
 }

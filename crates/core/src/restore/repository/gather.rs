@@ -12,11 +12,7 @@ use std::{
     },
 };
 
-use super::{
-    RepositoryError,
-    error::At,
-    plan::Piece,
-};
+use super::{RepositoryError, error::At, plan::Piece};
 use crate::{
     progress::{Event, Progress},
     restore::{entry::show, folder::PART, view::SnapshotView},

@@ -107,7 +107,11 @@ impl Git {
     }
 
     /// The same with an input.
-    pub(super) fn fed<S: AsRef<OsStr>>(&self, arguments: &[S], input: &[u8]) -> Result<Vec<u8>, RepositoryError> {
+    pub(super) fn fed<S: AsRef<OsStr>>(
+        &self,
+        arguments: &[S],
+        input: &[u8],
+    ) -> Result<Vec<u8>, RepositoryError> {
         let step = arguments.first().map(|step| step.as_ref().to_string_lossy().into_owned());
         let mut command = self.command();
         self.finish(&step.unwrap_or_default(), command.args(arguments), input)

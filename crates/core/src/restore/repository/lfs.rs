@@ -52,7 +52,8 @@ pub fn pointer(blob: &[u8]) -> Option<Pointer> {
             _ => {}
         }
     }
-    let sha256 = sha256.filter(|text| text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))?;
+    let sha256 = sha256
+        .filter(|text| text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))?;
     Some(Pointer { sha256: sha256.to_owned(), size: size? })
 }
 
@@ -235,7 +236,9 @@ mod tests {
         let oid = format!("sha256:{HASH}");
         assert_eq!(pointer(&text("https://git-lfs.github.com/spec/v1", &oid, "12")), whole);
         assert_eq!(pointer(&text("https://hawser.github.com/spec/v1", &oid, "12")), whole);
-        let extended = format!("version https://git-lfs.github.com/spec/v1\next-0-x sha256:{HASH}\noid {oid}\nsize 12\n");
+        let extended = format!(
+            "version https://git-lfs.github.com/spec/v1\next-0-x sha256:{HASH}\noid {oid}\nsize 12\n"
+        );
         assert_eq!(pointer(extended.as_bytes()), whole);
     }
 

@@ -129,7 +129,9 @@ fn head(text: &[u8]) -> Option<String> {
     let line = std::str::from_utf8(text).ok()?.trim();
     let hex = matches!(line.len(), 40 | 64) && line.bytes().all(|b| b.is_ascii_hexdigit());
     let branch = line.strip_prefix("ref:").map(str::trim).is_some_and(|name| {
-        name.starts_with("refs/") && !name.contains("..") && !name.contains(|c: char| c.is_whitespace() || c.is_control())
+        name.starts_with("refs/")
+            && !name.contains("..")
+            && !name.contains(|c: char| c.is_whitespace() || c.is_control())
     });
     (hex || branch).then(|| line.to_owned())
 }
@@ -168,7 +170,11 @@ fn objects(
         }
         let from = join(path, &folder.name);
         for entry in view.children(&from, &folder.kind)?.0 {
-            let wanted = if loose { matches!(entry.name.len(), 38 | 62) && is_hex(&entry.name) } else { is_pack(&entry.name) };
+            let wanted = if loose {
+                matches!(entry.name.len(), 38 | 62) && is_hex(&entry.name)
+            } else {
+                is_pack(&entry.name)
+            };
             if wanted && entry.is_file() {
                 let to = [b"objects", &folder.name[..], &entry.name].join(&b'/');
                 pieces.push(Piece { from: join(&from, &entry.name), to, entry });
@@ -253,7 +259,12 @@ mod tests {
 
     #[test]
     fn an_alternate_that_leads_out_of_the_repositories_is_none() {
-        for line in ["/etc", "../../../../../../../../../..", "../../../../../../../../../storage/x", "/data/user/repositories/../common"] {
+        for line in [
+            "/etc",
+            "../../../../../../../../../..",
+            "../../../../../../../../../storage/x",
+            "/data/user/repositories/../common",
+        ] {
             assert_eq!(resolve(STORE, line.as_bytes()), None, "{line}");
         }
     }
@@ -262,7 +273,9 @@ mod tests {
     fn a_head_is_a_branch_or_an_object_and_nothing_else() {
         assert_eq!(head(b"ref: refs/heads/main\n").as_deref(), Some("ref: refs/heads/main"));
         assert!(head("0123456789abcdef0123456789abcdef01234567\n".as_bytes()).is_some());
-        for text in ["", "ref: ../../etc/passwd", "ref: refs/heads/../../x", "ref: refs/heads/a\n[core]", "zz"] {
+        for text in
+            ["", "ref: ../../etc/passwd", "ref: refs/heads/../../x", "ref: refs/heads/a\n[core]", "zz"]
+        {
             assert_eq!(head(text.as_bytes()), None, "{text:?}");
         }
     }
@@ -270,7 +283,14 @@ mod tests {
     #[test]
     fn packs_are_taken_and_what_git_makes_again_is_not() {
         assert!(is_pack(b"pack-0123.pack") && is_pack(b"pack-0123.idx"));
-        for name in ["tmp_pack_x", "pack-0123.bitmap", "pack-0123.keep", "multi-pack-index", "pack-.idx", "pack-../x.pack"] {
+        for name in [
+            "tmp_pack_x",
+            "pack-0123.bitmap",
+            "pack-0123.keep",
+            "multi-pack-index",
+            "pack-.idx",
+            "pack-../x.pack",
+        ] {
             assert!(!is_pack(name.as_bytes()), "{name}");
         }
     }

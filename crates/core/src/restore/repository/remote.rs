@@ -34,7 +34,9 @@ impl RemoteUrl {
             return bad("programs as transports are not run");
         }
         match text.split_once("://") {
-            Some((scheme, rest)) if SCHEMES.contains(&scheme) && !rest.is_empty() => Ok(Self(text.to_owned())),
+            Some((scheme, rest)) if SCHEMES.contains(&scheme) && !rest.is_empty() => {
+                Ok(Self(text.to_owned()))
+            }
             Some(("http" | "git", _)) => bad("nothing proves who answers there; use https or ssh"),
             None if short_form(text) => Ok(Self(text.to_owned())),
             _ => bad("only https://, ssh://, file:// and user@host:path are taken"),
@@ -104,14 +106,29 @@ mod tests {
 
     #[test]
     fn urls_that_prove_who_answers_are_taken() {
-        for url in ["https://git.example.com/a/b.git", "ssh://git@git.example.com:2222/a/b", "git@git.example.com:a/b.git", "file:///srv/b.git"] {
+        for url in [
+            "https://git.example.com/a/b.git",
+            "ssh://git@git.example.com:2222/a/b",
+            "git@git.example.com:a/b.git",
+            "file:///srv/b.git",
+        ] {
             assert_eq!(RemoteUrl::parse(url).expect(url).to_string(), url);
         }
     }
 
     #[test]
     fn urls_that_run_programs_or_look_like_options_are_refused() {
-        for url in ["ext::sh -c id", "ext::id", "-uid@h:x", "ssh://-oProxyCommand=id/x", "git@-oProxyCommand=id:x", "http://h/x", "git://h/x", "fd::7", "https://"] {
+        for url in [
+            "ext::sh -c id",
+            "ext::id",
+            "-uid@h:x",
+            "ssh://-oProxyCommand=id/x",
+            "git@-oProxyCommand=id:x",
+            "http://h/x",
+            "git://h/x",
+            "fd::7",
+            "https://",
+        ] {
             assert!(RemoteUrl::looks_like(url) || url.starts_with('-'), "{url}");
             RemoteUrl::parse(url).expect_err(url);
         }
@@ -122,7 +139,10 @@ mod tests {
         let url = RemoteUrl::parse("https://mona:s3cret@git.example.com/a/b.git").expect("a url");
         assert_eq!(url.to_string(), "https://***@git.example.com/a/b.git");
         assert_eq!(format!("{url:?}"), "RemoteUrl(https://***@git.example.com/a/b.git)");
-        assert_eq!(url.clean("fatal: https://mona:s3cret@git.example.com/: 403"), "fatal: https://***@git.example.com/: 403");
+        assert_eq!(
+            url.clean("fatal: https://mona:s3cret@git.example.com/: 403"),
+            "fatal: https://***@git.example.com/: 403"
+        );
         let error = RemoteUrl::parse("http://mona:s3cret@h/x").expect_err("no TLS").to_string();
         assert!(!error.contains("s3cret"), "{error}");
     }

@@ -139,7 +139,8 @@ pub fn run(
     places.refuse_existing()?;
     let scratch = Scratch::beside(&places, options)?;
     let wiki = if options.wiki { wiki_of(view, &named)? } else { None };
-    let expected = main.bytes() + wiki.as_ref().map_or(0, |wiki| wiki.as_ref().map_or(0, RepositoryPlan::bytes));
+    let expected =
+        main.bytes() + wiki.as_ref().map_or(0, |wiki| wiki.as_ref().map_or(0, RepositoryPlan::bytes));
     progress.event(Event::Started { part: PART, bytes_expected: Some(expected) });
 
     let work = Work { view, options, places: &places, scratch: scratch.path(), progress };
@@ -199,7 +200,9 @@ impl Places {
 
     fn refuse_existing(&self) -> Result<(), RepositoryError> {
         match self {
-            Self::Folder { main, wiki } => [main, wiki].into_iter().try_for_each(|path| refuse_existing(path)),
+            Self::Folder { main, wiki } => {
+                [main, wiki].into_iter().try_for_each(|path| refuse_existing(path))
+            }
             Self::Bundle { main, wiki, lfs } => {
                 [main, wiki, lfs].into_iter().try_for_each(|path| refuse_existing(path))
             }
@@ -274,10 +277,22 @@ impl Work<'_> {
                 repository.refs_left
             ));
         }
-        Ok(RepositoryReport { snapshot: String::new(), repository, wiki, lfs, problems, warnings, seconds: 0.0 })
+        Ok(RepositoryReport {
+            snapshot: String::new(),
+            repository,
+            wiki,
+            lfs,
+            problems,
+            warnings,
+            seconds: 0.0,
+        })
     }
 
-    fn wiki(&self, wiki: &RepositoryPlan, warnings: &mut Vec<String>) -> Result<Option<Delivered>, RepositoryError> {
+    fn wiki(
+        &self,
+        wiki: &RepositoryPlan,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Delivered>, RepositoryError> {
         let git = self.build(wiki, "wiki")?;
         if let Places::Remote { wiki: url, .. } = self.places {
             self.refuse_filled(&git, url)?;

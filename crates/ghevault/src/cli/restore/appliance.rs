@@ -13,7 +13,7 @@ use crate::{
     },
 };
 use ghevault_core::{
-    appliance::facts,
+    appliance::{facts, leaked_keys},
     restore::{
         appliance::{
             self as core, ApplianceOptions, ApplianceReport, Dataset, Outcome, RestorePlan, Trust,
@@ -25,6 +25,9 @@ use ghevault_core::{
 };
 use std::fmt::Write as _;
 use std::io::{self, BufRead, IsTerminal, Write};
+
+/// Largest tar of host keys that is looked into, in bytes.
+const HOST_KEYS_MAX: u64 = 1024 * 1024;
 
 /// A dataset that exists.
 pub fn dataset(text: &str) -> Result<Dataset, String> {
@@ -58,7 +61,8 @@ pub fn run(arguments: &RestoreArgs, host: &str, invocation: &Invocation) -> Comm
     if arguments.dry_run {
         // What would be asked later is no obstacle to looking at the plan.
         options.confirmation = Some(host);
-        let remarks = check(&facts, &content, &trust, &options)?;
+        let mut remarks = check(&facts, &content, &trust, &options)?;
+        remarks.extend(leaked(view, &plan)?);
         let value = serde_json::json!({ "snapshot": judged.snapshot.id.to_string(), "plan": plan, "remarks": remarks });
         invocation.screen.result(&value, || plan_text(&plan, &remarks));
         return Ok(());
@@ -66,7 +70,8 @@ pub fn run(arguments: &RestoreArgs, host: &str, invocation: &Invocation) -> Comm
     if options.confirmation.is_none() && facts.configured {
         options.confirmation = ask(&plan, &host, invocation);
     }
-    for remark in check(&facts, &content, &trust, &options)? {
+    let remarks = check(&facts, &content, &trust, &options)?;
+    for remark in remarks.into_iter().chain(leaked(view, &plan)?) {
         output::complain(&format!("warning: {remark}"));
     }
     let progress = invocation.screen.progress();
@@ -84,6 +89,19 @@ pub fn run(arguments: &RestoreArgs, host: &str, invocation: &Invocation) -> Comm
             Err(CommandError::already_reported(Kind::Failure))
         }
     }
+}
+
+/// Leaked host keys that the restore would bring back (contract §9); they are advice, not an obstacle.
+fn leaked(view: SnapshotView<'_>, plan: &RestorePlan) -> CommandResult<Vec<String>> {
+    if !plan.steps.iter().any(|planned| planned.step == core::Step::SshHostKeys) {
+        return Ok(Vec::new());
+    }
+    let tar = view.read(b"ssh-host-keys.tar", HOST_KEYS_MAX)?.unwrap_or_default();
+    let mut remarks = leaked_keys::in_tar(&tar);
+    if !remarks.is_empty() {
+        remarks.push("the restore brings these host keys back: roll them right after it".to_owned());
+    }
+    Ok(remarks)
 }
 
 /// The core's guard, its refusals with hints.

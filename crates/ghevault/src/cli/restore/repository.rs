@@ -92,7 +92,11 @@ pub fn run(arguments: &RepositoryArgs, invocation: &Invocation) -> CommandResult
         });
         invocation.screen.result(&value, || {
             let size = human::bytes(plan.bytes());
-            format!("would restore {} from snapshot {}: {files} files, {size}", plan.name, judged.snapshot.id.short())
+            format!(
+                "would restore {} from snapshot {}: {files} files, {size}",
+                plan.name,
+                judged.snapshot.id.short()
+            )
         });
         return Ok(());
     }
@@ -120,7 +124,8 @@ fn shown(destination: &Destination) -> String {
 /// The report for people.
 fn text(report: &RepositoryReport, read: u64) -> String {
     let mut text = String::new();
-    let line = |what: &Delivered| format!("{} → {} ({} references, {})", what.name, what.to, what.refs, what.head);
+    let line =
+        |what: &Delivered| format!("{} → {} ({} references, {})", what.name, what.to, what.refs, what.head);
     let _ = writeln!(text, "{}", line(&report.repository));
     if let Some(wiki) = &report.wiki {
         let _ = writeln!(text, "{}", line(wiki));
@@ -135,12 +140,7 @@ fn text(report: &RepositoryReport, read: u64) -> String {
         let _ = writeln!(text, "warning: {warning}");
     }
     let outcome = if report.complete() { "complete" } else { "partial" };
-    let _ = write!(
-        text,
-        "{outcome}, {} read in {}",
-        human::bytes(read),
-        human::seconds(report.seconds)
-    );
+    let _ = write!(text, "{outcome}, {} read in {}", human::bytes(read), human::seconds(report.seconds));
     text
 }
 
