@@ -85,10 +85,12 @@ fn objects_of_other_forks_are_not_given_away() {
     let other = on_appliance(&appliance, "2.git");
     let secret = git(&other, &["rev-parse", "refs/heads/main"]);
     // The network's store keeps the objects of all forks.
-    git(
-        &on_appliance(&appliance, "network.git"),
-        &["fetch", "-q", &other.display().to_string(), "+refs/heads/*:refs/remotes/2/heads/*"],
+    let script = format!(
+        "cp -r {}/objects/. {1}/objects/ && rm {1}/objects/info/alternates",
+        other.display(),
+        on_appliance(&appliance, "network.git").display()
     );
+    assert!(Command::new("sh").args(["-c", &script]).status().expect("sh runs").success());
     desk.run(&["backup", "--quiet"]).exits(0);
     let wanted = name(&on_appliance(&appliance, "1.git"));
     desk.run(&["restore", "repo", &wanted, "--to", "./mine.git", "--quiet"]).exits(0);
@@ -137,10 +139,9 @@ fn lfs_objects_come_along_and_a_missing_one_makes_it_partial() {
         let _ = fs::remove_file(stored);
     }
     desk.run(&["backup", "--quiet"]);
-    let done = desk.run(&["restore", "repo", LFS, "--to", "./holes.git", "--json"]).exits(3);
+    let at = newest(&desk);
+    let done = desk.run(&["restore", "repo", LFS, "--at", &at, "--to", "./holes.git", "--json"]).exits(3);
     assert_eq!(done.json()["problems"].as_array().map(Vec::len), Some(2), "{done:?}");
-    let first = desk.run(&["snapshots", "--json"]).exits(0).stdout;
-    assert!(!first.is_empty());
 }
 
 #[test]
@@ -149,7 +150,11 @@ fn an_older_snapshot_gives_back_what_was_deleted_since() {
     let gists = appliance.place().repositories();
     let gist = walk(&gists)
         .into_iter()
-        .find(|path| path.ends_with("HEAD") && path.to_string_lossy().contains("/gist/"))
+        .find(|path| {
+            path.ends_with("HEAD")
+                && path.to_string_lossy().contains("/gist/")
+                && path.with_file_name("config").exists()
+        })
         .and_then(|head| head.parent().map(Path::to_path_buf))
         .expect("a gist");
     let wanted = format!("gist/{}", gist.file_stem().expect("a name").to_string_lossy());

@@ -307,7 +307,9 @@ impl From<RepositoryError> for CommandError {
             RepositoryError::Ambiguous { paths, .. } => {
                 (Kind::Usage, format!("Give the path instead of the name: {}.", paths.join(" or ")))
             }
-            RepositoryError::Damaged { .. } | RepositoryError::Broken { .. } => (
+            RepositoryError::Damaged { .. }
+            | RepositoryError::Broken { .. }
+            | RepositoryError::Unreadable { .. } => (
                 Kind::Damage,
                 "Take it from another snapshot with `--at ID`. `ghevault restore ID --to DIR --include PATH` gives back the files \
                  that can be read, and `ghevault verify --depth 2` tells what else is hurt."

@@ -19,6 +19,20 @@ pub enum RepositoryError {
         /// Names that look like it, the most similar first.
         similar: Vec<String>,
     },
+    /// No repository that can be read has this name, but some cannot be read.
+    #[error(
+        "repository `{wanted}` was not found, and {count} repositories cannot be read, first `{path}`: {what}"
+    )]
+    Unreadable {
+        /// What was asked for.
+        wanted: String,
+        /// How many repositories cannot be read.
+        count: usize,
+        /// The first of them.
+        path: String,
+        /// What is wrong with it.
+        what: String,
+    },
     /// Several repositories have this name.
     #[error("{} repositories of the snapshot are called `{wanted}`", paths.len())]
     Ambiguous {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::RepositoryError;
+use super::{RepositoryError, gather::causes};
 use crate::{
     backup::{names, pages, unit::is_repository},
     progress::{Event, Progress},
@@ -51,9 +51,16 @@ pub fn find(view: SnapshotView<'_>, wanted: &str, progress: &dyn Progress) -> Re
     // Older and foreign snapshots have no index, or one that lacks what has not changed since.
     let text = "not in the index of names: every repository is looked at, which takes a while";
     progress.event(Event::Warning { text });
-    let mut all = scan(view, &index)?;
+    let mut unreadable = Vec::new();
+    let mut all = scan(view, &index, &mut unreadable)?;
     all.extend(index);
-    choose(&all, wanted)
+    match (choose(&all, wanted), unreadable.first()) {
+        (Err(RepositoryError::NotFound { wanted, .. }), Some((path, what))) => {
+            let (path, what) = (path.clone(), what.clone());
+            Err(RepositoryError::Unreadable { wanted, count: unreadable.len(), path, what })
+        }
+        (found, _) => found,
+    }
 }
 
 fn by_path(view: SnapshotView<'_>, wanted: &str) -> Result<Named, RepositoryError> {
@@ -86,8 +93,12 @@ pub fn index(view: SnapshotView<'_>) -> Result<Vec<Named>, ViewError> {
     Ok(all)
 }
 
-/// Looks into every repository that is not among `known`.
-fn scan(view: SnapshotView<'_>, known: &[Named]) -> Result<Vec<Named>, ViewError> {
+/// Looks into every repository that is not among `known`; those that cannot be read are noted with the reason.
+fn scan(
+    view: SnapshotView<'_>,
+    known: &[Named],
+    unreadable: &mut Vec<(String, String)>,
+) -> Result<Vec<Named>, ViewError> {
     let known: BTreeSet<&[u8]> = known.iter().map(|named| &named.path[..]).collect();
     let root = b"repositories";
     let Some(top) = view.find(root)? else { return Ok(Vec::new()) };
@@ -100,10 +111,13 @@ fn scan(view: SnapshotView<'_>, known: &[Named]) -> Result<Vec<Named>, ViewError
         if !is_repository(path) {
             return Ok(true);
         }
-        if !known.contains(path)
-            && let Some(name) = name_below(view, path, &entry.kind)?
-        {
-            found.push(Named { name, path: path.to_vec() });
+        if !known.contains(path) {
+            // One that is hurt must not keep the others from being found.
+            match name_below(view, path, &entry.kind) {
+                Ok(Some(name)) => found.push(Named { name, path: path.to_vec() }),
+                Ok(None) => {}
+                Err(error) => unreadable.push((show(path), causes(&error))),
+            }
         }
         Ok(false)
     })?;

@@ -67,7 +67,8 @@ pub fn run(arguments: &RestoreArgs, host: &str, invocation: &Invocation) -> Comm
     if options.confirmation.is_none() && facts.configured {
         options.confirmation = ask(&plan, &host, invocation);
     }
-    for remark in check(&facts, &content, &trust, &options)? {
+    let remarks = check(&facts, &content, &trust, &options)?;
+    for remark in remarks {
         output::complain(&format!("warning: {remark}"));
     }
     let progress = invocation.screen.progress();
