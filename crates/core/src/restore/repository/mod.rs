@@ -17,6 +17,7 @@ pub mod lfs;
 pub mod plan;
 mod remote;
 mod run;
+mod scratch;
 
 pub use error::RepositoryError;
 pub use plan::{RepositoryPlan, plan};

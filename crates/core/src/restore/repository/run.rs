@@ -1,7 +1,6 @@
 //! The storyline: find, look at the target, plan, gather, make it stand alone, prove, deliver.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -11,11 +10,11 @@ use serde::Serialize;
 use super::{
     RemoteUrl, RepositoryError, RepositoryPlan,
     deliver::{self, place, refuse_existing},
-    error::At,
     find::{Named, find},
     gather::gather,
     git::{self, Git},
     lfs, plan,
+    scratch::Scratch,
 };
 use crate::{
     progress::{Event, Progress},
@@ -137,7 +136,7 @@ pub fn run(
     let main = plan(view, &named)?;
     let places = Places::of(destination, &named);
     places.refuse_existing()?;
-    let scratch = Scratch::beside(&places, options)?;
+    let scratch = Scratch::below(places.parent().unwrap_or(&options.scratch))?;
     let wiki = if options.wiki { wiki_of(view, &named)? } else { None };
     let expected =
         main.bytes() + wiki.as_ref().map_or(0, |wiki| wiki.as_ref().map_or(0, RepositoryPlan::bytes));
@@ -198,6 +197,17 @@ impl Places {
         }
     }
 
+    /// The folder that the target stands in, when it stands on this host.
+    fn parent(&self) -> Option<&Path> {
+        match self {
+            Self::Folder { main, .. } | Self::Bundle { main, .. } => {
+                let parent = main.parent().filter(|parent| !parent.as_os_str().is_empty());
+                Some(parent.unwrap_or(Path::new(".")))
+            }
+            Self::Remote { .. } => None,
+        }
+    }
+
     fn refuse_existing(&self) -> Result<(), RepositoryError> {
         match self {
             Self::Folder { main, wiki } => {
@@ -208,29 +218,6 @@ impl Places {
             }
             Self::Remote { .. } => Ok(()),
         }
-    }
-}
-
-/// A private folder on the target's file system, removed with everything in it.
-struct Scratch(tempfile::TempDir);
-
-impl Scratch {
-    fn beside(places: &Places, options: &RepositoryOptions) -> Result<Self, RepositoryError> {
-        let parent = match places {
-            Places::Folder { main, .. } | Places::Bundle { main, .. } => match main.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => parent,
-                _ => Path::new("."),
-            },
-            Places::Remote { .. } => &options.scratch,
-        };
-        fs::create_dir_all(parent).at("make folder", parent)?;
-        // Only this user may enter: mode 0700 is what the library makes.
-        let folder = tempfile::Builder::new().prefix(".ghevault-repository-").tempdir_in(parent);
-        Ok(Self(folder.at("make a private folder in", parent)?))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
     }
 }
 
