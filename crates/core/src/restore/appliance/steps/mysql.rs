@@ -4,17 +4,26 @@ use std::io::{BufWriter, Write};
 
 use flate2::{Compression, write::GzEncoder};
 
-use super::super::{error::StepError, plan::Importer, report::Done, run::Scene};
+use super::super::{
+    cluster::{Cluster, Machine},
+    error::StepError,
+    plan::Importer,
+    report::Done,
+    run::Scene,
+};
 use crate::appliance::quote::quote;
 
 /// Uploads the dump compressed, checks its size, and imports it with the importer of the plan.
 pub fn restore(scene: &Scene<'_>, importer: Importer) -> Result<Done, StepError> {
     let dump = scene.content.dump.as_ref().ok_or_else(|| StepError::Missing("mysql.sql".into()))?;
+    // The logical importers find the master by themselves, the binary one runs on it (contract §5.5).
+    let master = scene.cluster.filter(|_| matches!(importer, Importer::Binary { .. }));
+    let master = master.and_then(Cluster::mysql_master).map(Machine::remote);
+    let remote = master.as_ref().unwrap_or(scene.remote);
     let (folder, file) = (scene.data("tmp"), scene.data("tmp/mysql.sql.gz"));
-    scene.remote.ask("make the upload folder", &format!("sudo mkdir -p {}", quote(&folder)))?;
+    remote.ask("make the upload folder", &format!("sudo mkdir -p {}", quote(&folder)))?;
     let plain = dump.file == "mysql.sql";
-    let outcome = scene
-        .remote
+    let outcome = remote
         .upload(scene.view, dump.file, &file, |dump, feed| {
             if !plain {
                 return dump(feed);
@@ -25,10 +34,10 @@ pub fn restore(scene: &Scene<'_>, importer: Importer) -> Result<Done, StepError>
             packed.finish().and_then(|mut out| out.flush()).map_err(stream)
         })
         .and_then(|_| {
-            scene.remote.work("import MySQL", &script(importer, &file), &[])?;
+            remote.work("import MySQL", &script(importer, &file), &[])?;
             Ok(Done::one(dump.bytes))
         });
-    let removed = scene.remote.ask("remove the upload", &format!("sudo rm -f {}", quote(&file)));
+    let removed = remote.ask("remove the upload", &format!("sudo rm -f {}", quote(&file)));
     let done = outcome?;
     removed?;
     Ok(done)
