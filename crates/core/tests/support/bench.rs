@@ -49,7 +49,17 @@ impl Bench {
 
     /// A channel to an appliance's open door, with its host key pinned.
     pub fn channel(&self, appliance: &Appliance, port: u16, kind: TransportKind) -> Arc<dyn Channel> {
-        let target = Target::parse(&format!("admin@127.0.0.1:{port}")).unwrap();
+        self.channel_at(appliance, ([127, 0, 0, 1], port).into(), kind)
+    }
+
+    /// A channel to an appliance that listens elsewhere on this machine.
+    pub fn channel_at(
+        &self,
+        appliance: &Appliance,
+        address: std::net::SocketAddr,
+        kind: TransportKind,
+    ) -> Arc<dyn Channel> {
+        let target = Target::parse(&format!("admin@{address}")).unwrap();
         let pins = PinStore::below(self.state.path());
         let offered =
             ghevault_core::appliance::russh::scan(&target, std::time::Duration::from_secs(10)).unwrap();

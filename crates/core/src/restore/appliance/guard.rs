@@ -19,8 +19,8 @@ pub enum Refusal {
     /// The snapshot is not known to be complete.
     #[error("the snapshot is not sealed as complete: {0}")]
     NotSealed(String),
-    /// The target is a node of a cluster.
-    #[error("`{0}` is a node of a cluster; this release restores to standalone appliances")]
+    /// The target is a node of a cluster whose machines are not known.
+    #[error("`{0}` is a node of a cluster, but its cluster.conf names no machines")]
     Cluster(String),
     /// A cluster's snapshot does not fit a standalone appliance.
     #[error("a snapshot of a cluster cannot be restored to a standalone appliance")]
@@ -125,11 +125,12 @@ pub fn check(
     }
     match target.role {
         Role::Standalone => {}
-        Role::Cluster => return Err(Refusal::Cluster(host())),
+        Role::Cluster if target.fleet.is_none() => return Err(Refusal::Cluster(host())),
+        Role::Cluster => {}
         Role::Primary => return Err(Refusal::Replication { host: host(), role: "primary" }),
         Role::Replica => return Err(Refusal::Replication { host: host(), role: "replica" }),
     }
-    if content.strategy == "cluster" {
+    if content.strategy == "cluster" && target.role != Role::Cluster {
         return Err(Refusal::ClusterSnapshot);
     }
     if target.backup_service_running {
@@ -146,7 +147,7 @@ pub fn check(
         remarks.push(format!("`{}` is the very appliance that the snapshot was taken from", options.host));
     }
     let needed: u64 = content.amounts.values().map(|amount| amount.bytes).sum();
-    if let Some(free) = target.free_bytes.filter(|free| *free < needed) {
+    if let Some(free) = target.free_bytes.filter(|free| *free < needed && target.role != Role::Cluster) {
         remarks.push(format!(
             "the snapshot has {needed} bytes, the data disk of `{}` has {free} free",
             options.host
@@ -292,19 +293,25 @@ mod tests {
     }
 
     #[test]
-    fn replication_and_clusters_are_refused() {
+    fn replication_and_nameless_clusters_are_refused() {
         for role in [Role::Primary, Role::Replica] {
             assert!(matches!(
                 decide(&Facts { role, ..target() }, &content()),
                 Err(Refusal::Replication { .. })
             ));
         }
-        assert!(matches!(
-            decide(&Facts { role: Role::Cluster, ..target() }, &content()),
-            Err(Refusal::Cluster(_))
-        ));
-        let cluster = SnapshotContent { strategy: "cluster".into(), ..content() };
-        assert_eq!(decide(&target(), &cluster), Err(Refusal::ClusterSnapshot));
+        let nameless = Facts { role: Role::Cluster, ..target() };
+        assert!(matches!(decide(&nameless, &content()), Err(Refusal::Cluster(_))));
+    }
+
+    #[test]
+    fn any_snapshot_goes_to_a_cluster_but_a_cluster_s_only_there() {
+        let snapshot = SnapshotContent { strategy: "cluster".into(), ..content() };
+        assert_eq!(decide(&target(), &snapshot), Err(Refusal::ClusterSnapshot));
+        let fleet = Some(crate::appliance::fleet::Fleet::default());
+        let cluster = Facts { role: Role::Cluster, fleet, ..target() };
+        assert!(decide(&cluster, &snapshot).is_ok());
+        assert!(decide(&cluster, &content()).is_ok());
     }
 
     #[test]

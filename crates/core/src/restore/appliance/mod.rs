@@ -1,4 +1,4 @@
-//! A snapshot back onto an appliance (contract §5): standalone targets, configured or fresh.
+//! A snapshot back onto an appliance (contract §5): standalone targets, configured or fresh, and clusters.
 //!
 //! What the target is ([`crate::appliance::facts`]) and what the snapshot holds ([`content`]) go through the [`guard`]
 //! into a [`plan`](plan()), a list of typed steps that `--dry-run` prints; [`run`](run()) walks it. While it runs the appliance says
@@ -7,6 +7,7 @@
 //!
 //! Never: switches maintenance mode, restores into a replicating appliance, follows a host name it was not given.
 
+mod cluster;
 pub mod content;
 pub mod error;
 pub mod guard;

@@ -1,4 +1,4 @@
-//! The ordered steps of a restore to a standalone appliance (contract §5.4). Pure; `--dry-run` prints it.
+//! The ordered steps of a restore to an appliance or a cluster (contract §5.4). Pure; `--dry-run` prints it.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use super::{
     content::{DumpKind, SnapshotContent},
     options::{ApplianceOptions, Dataset},
 };
-use crate::appliance::facts::Facts;
+use crate::appliance::facts::{Facts, Role};
 
 /// A step with what it moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -31,6 +31,8 @@ pub struct RestorePlan {
     pub configured: bool,
     /// Whether settings are restored.
     pub settings: bool,
+    /// Machines of the target, where it is a cluster; otherwise 0.
+    pub machines: usize,
     /// The steps, in order.
     pub steps: Vec<PlannedStep>,
     /// Datasets that were asked for and are not in the snapshot.
@@ -40,7 +42,10 @@ pub struct RestorePlan {
 impl fmt::Display for RestorePlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = if self.configured { "configured" } else { "unconfigured" };
-        writeln!(f, "restore to {} ({state} standalone appliance)", self.host)?;
+        match self.machines {
+            0 => writeln!(f, "restore to {} ({state} standalone appliance)", self.host)?,
+            machines => writeln!(f, "restore to {} ({state} cluster of {machines} machines)", self.host)?,
+        }
         for (number, planned) in self.steps.iter().enumerate() {
             write!(f, "{:3}. {}", number + 1, planned.step.words())?;
             if planned.bytes > 0 {
@@ -75,8 +80,12 @@ pub fn plan(target: &Facts, content: &SnapshotContent, options: &ApplianceOption
         planning.file(Step::Saml, "saml-keys.tar");
         planning.file(Step::CaCertificates, "ssl-ca-certificates.tar");
     }
-    planning.frame(Step::EnsureServices);
-    if options.wants(Dataset::Uuid) && content.uuid.is_some() {
+    // A cluster's services run, and its machines keep their identities.
+    let alone = target.role != Role::Cluster;
+    if alone {
+        planning.frame(Step::EnsureServices);
+    }
+    if alone && options.wants(Dataset::Uuid) && content.uuid.is_some() {
         planning.file(Step::Uuid, "uuid");
     }
     planning.mysql(target);
@@ -86,7 +95,7 @@ pub fn plan(target: &Facts, content: &SnapshotContent, options: &ApplianceOption
     if content.has("es-scan-complete") && options.wants(Dataset::AuditLog) {
         planning.frame(Step::MigrationSentinel);
     }
-    planning.datasets();
+    planning.datasets(alone);
     if !settings {
         planning.frame(Step::HoldConnect);
     }
@@ -97,7 +106,7 @@ pub fn plan(target: &Facts, content: &SnapshotContent, options: &ApplianceOption
     if !settings {
         planning.frame(Step::ClearConnect);
     }
-    if target.configured && content.uuid.is_some() && options.wants(Dataset::Uuid) {
+    if alone && target.configured && content.uuid.is_some() && options.wants(Dataset::Uuid) {
         planning.frame(Step::StaleNodes);
     }
     planning.frame(Step::Complete);
@@ -105,7 +114,9 @@ pub fn plan(target: &Facts, content: &SnapshotContent, options: &ApplianceOption
         planning.file(Step::SshHostKeys, "ssh-host-keys.tar");
     }
     let Planning { steps, absent, .. } = planning;
-    RestorePlan { host: options.host.clone(), configured: target.configured, settings, steps, absent }
+    let machines = target.fleet.as_ref().filter(|_| !alone).map_or(0, |fleet| fleet.nodes.len());
+    let (host, configured) = (options.host.clone(), target.configured);
+    RestorePlan { host, configured, settings, machines, steps, absent }
 }
 
 struct Planning<'a> {
@@ -159,7 +170,8 @@ impl Planning<'_> {
         self.push(Step::Mysql(importer), dump.bytes, 1);
     }
 
-    fn datasets(&mut self) {
+    /// Search indices are sent to an appliance that stands alone; a cluster builds them anew (contract §5.4).
+    fn datasets(&mut self, alone: bool) {
         let options = self.options;
         if options.wants(Dataset::Redis) {
             self.file(Step::Redis, "redis.rdb");
@@ -179,6 +191,9 @@ impl Planning<'_> {
             (Dataset::GitHooks, Step::GitHooks, "git-hooks"),
             (Dataset::Elasticsearch, Step::Elasticsearch, "elasticsearch"),
         ] {
+            if step == Step::Elasticsearch && !alone {
+                continue;
+            }
             self.dataset(dataset, step, name);
         }
         if options.wants(Dataset::AuditLog) && !self.content.audit.is_empty() {
@@ -266,6 +281,30 @@ mod tests {
         }
         let printed = plan(&target(false), &content(), &ApplianceOptions::new("ghe")).to_string();
         assert!(printed.contains("https://ghe/setup/settings"), "{printed}");
+    }
+
+    #[test]
+    fn a_cluster_keeps_its_identities_and_builds_its_search_indices_itself() {
+        let told = "uuid=t\nconfigured=1\nmaintenance=1\ncluster=1\nown=a\nconf=[cluster \"a\"]\nconf=\thostname = a\n\
+                    conf=[cluster \"b\"]\nconf=\thostname = b\n";
+        let plan = plan(&facts::read_for_tests(told), &content(), &ApplianceOptions::new("ghe"));
+        let steps: Vec<Step> = plan.steps.iter().map(|planned| planned.step).collect();
+        for absent in [Step::EnsureServices, Step::Uuid, Step::Elasticsearch, Step::StaleNodes] {
+            assert!(!steps.contains(&absent), "{absent:?}");
+        }
+        let tail = [
+            Step::HoldConnect,
+            Step::NomadCleanup,
+            Step::ConfigApply,
+            Step::ClearConnect,
+            Step::Complete,
+            Step::SshHostKeys,
+        ];
+        assert_eq!(steps[steps.len() - tail.len()..], tail);
+        assert!(
+            plan.to_string().starts_with("restore to ghe (configured cluster of 2 machines)\n"),
+            "{plan}"
+        );
     }
 
     #[test]

@@ -88,6 +88,15 @@ impl Remote<'_> {
         Ok(self.channel.run(&RemoteCommand::new(label, script), &[])?.exit.status.success())
     }
 
+    /// As [`Remote::work`], and returns what the command complained of although it succeeded.
+    pub fn heard(&self, label: &str, script: &str, stdin: &[u8]) -> Result<String, StepError> {
+        let mut command = RemoteCommand::bulk(label, format!("bash -c {}", quote(script)), self.idle);
+        command.idle = None;
+        let output = self.channel.run(&command, stdin)?;
+        check(label, &output.exit)?;
+        Ok(String::from_utf8_lossy(&output.exit.stderr).into_owned())
+    }
+
     /// Runs a bash script that may take hours in silence; it must succeed.
     pub fn work(&self, label: &str, script: &str, stdin: &[u8]) -> Result<Vec<u8>, StepError> {
         let mut command = RemoteCommand::bulk(label, format!("bash -c {}", quote(script)), self.idle);

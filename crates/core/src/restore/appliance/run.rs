@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use super::{
+    cluster::Cluster,
     content::SnapshotContent,
     error::{ApplianceRestoreError, StepError},
     options::ApplianceOptions,
@@ -12,10 +13,10 @@ use super::{
     report::{ApplianceReport, Done, Outcome, StepReport},
     steps,
     sync::Sync,
-    vigil::{Status, Vigil, set_status},
+    vigil::{Reach, Status, Vigil, set_status},
 };
 use crate::{
-    appliance::{channel::Channel, facts::Facts, quote::quote},
+    appliance::{channel::Channel, facts::Facts, fleet::Relay, quote::quote},
     progress::{Event, Progress},
     restore::view::SnapshotView,
 };
@@ -28,11 +29,23 @@ pub(super) struct Scene<'a> {
     pub target: &'a Facts,
     pub content: &'a SnapshotContent,
     pub options: &'a ApplianceOptions,
+    /// The machines, where the target is a cluster.
+    pub cluster: Option<&'a Cluster<'a>>,
     /// Whether settings are restored.
     pub settings: bool,
 }
 
 impl Scene<'_> {
+    /// Whether the target's services run: a cluster's always do.
+    pub fn is_running(&self) -> bool {
+        self.target.configured || self.cluster.is_some()
+    }
+
+    /// How far the state of the restore reaches.
+    pub fn reach(&self) -> Reach {
+        if self.cluster.is_some() { Reach::Cluster } else { Reach::Alone }
+    }
+
     /// A path below the appliance's data folder.
     pub fn data(&self, below: &str) -> String {
         format!("{}/{below}", self.options.data_root)
@@ -56,6 +69,9 @@ pub fn run(
     progress: &dyn Progress,
 ) -> Result<ApplianceReport, ApplianceRestoreError> {
     let remote = Remote { channel, idle: options.idle };
+    let relay = Relay::through(channel);
+    let fleet = target.fleet.as_ref().filter(|_| plan.machines > 0);
+    let cluster = fleet.map(|fleet| Cluster::reach(fleet, channel, &relay, options.idle)).transpose()?;
     let scene = Scene {
         remote: &remote,
         sync: Sync { remote: &remote, view, progress },
@@ -63,10 +79,11 @@ pub fn run(
         target,
         content,
         options,
+        cluster: cluster.as_ref(),
         settings: plan.settings,
     };
     log(&remote, options, &format!("Starting restore with {} of snapshot {snapshot} ...", options.client));
-    let vigil = Vigil::begin(channel, &options.data_root)?;
+    let vigil = Vigil::begin(channel, &options.data_root, scene.reach())?;
     let mut walk =
         Walk { scene: &scene, progress, report: empty(snapshot, options), failed: false, vigil: None };
     walk.report.warnings.extend(vigil.warnings.iter().cloned());
@@ -134,7 +151,9 @@ impl Walk<'_> {
     /// Says `complete` and lets the scheduled jobs run. The host keys may change only after this.
     fn complete(&mut self) -> Result<Done, StepError> {
         let mut done = Done::default();
-        set_status(self.scene.remote, &self.scene.options.data_root, Status::Complete)?;
+        let (remote, reach) = (self.scene.remote, self.scene.reach());
+        let marked = set_status(remote, &self.scene.options.data_root, Status::Complete, reach)?;
+        done.warnings.extend(marked);
         if let Some(Err(why)) = self.vigil.take().map(Vigil::end) {
             done.warnings.push(format!("the scheduled jobs may be stopped: {why}"));
         }
@@ -145,7 +164,8 @@ impl Walk<'_> {
         let marked = self.report.steps.iter().any(|s| s.step == Step::Complete && s.ok);
         if self.failed && !marked {
             // The vigil's end turns `restoring` into `failed`; this is for the case that it was lost before.
-            let _ = set_status(self.scene.remote, &self.scene.options.data_root, Status::Failed);
+            let (remote, reach) = (self.scene.remote, self.scene.reach());
+            let _ = set_status(remote, &self.scene.options.data_root, Status::Failed, reach);
         }
         if let Some(Err(why)) = self.vigil.take().map(Vigil::end) {
             self.report.warnings.push(format!("the scheduled jobs may be stopped: {why}"));

@@ -29,7 +29,7 @@ pub fn restore(scene: &Scene<'_>) -> Result<Done, StepError> {
             done.unchanged += 1;
         }
     }
-    let script = if scene.target.configured {
+    let script = if scene.is_running() {
         format!("sudo rm -rf {quoted_upload}")
     } else {
         format!(
@@ -58,7 +58,7 @@ fn one(scene: &Scene<'_>, index: &AuditIndex, upload: &str) -> Result<(), StepEr
     })?;
     let script = format!("sudo chown elasticsearch:elasticsearch {}", quote(&file));
     scene.remote.ask("hand the upload over", &script)?;
-    if scene.target.configured {
+    if scene.is_running() {
         let script = format!(
             "set -o pipefail; PATH=$PATH:/usr/local/share/enterprise; sudo gzip -dc {} | ghe-es-load-json {}",
             quote(&file),

@@ -60,13 +60,15 @@ pub fn hold_connect(scene: &Scene<'_>) -> Result<Done, StepError> {
 
 /// Cleans up what runs under nomad.
 pub fn nomad_cleanup(scene: &Scene<'_>) -> Result<Done, StepError> {
-    scene.remote.work("clean up nomad", "ghe-nomad-cleanup 2>&1 >/dev/null", &[])?;
+    let program = if scene.cluster.is_some() { "ghe-cluster-nomad-cleanup" } else { "ghe-nomad-cleanup" };
+    scene.remote.work("clean up nomad", &format!("{program} 2>&1 >/dev/null"), &[])?;
     Ok(Done::default())
 }
 
 /// Applies the configuration: migrations, services, the search indices' swap.
 pub fn config_apply(scene: &Scene<'_>) -> Result<Done, StepError> {
-    scene.remote.work("apply the configuration", "ghe-config-apply", &[])?;
+    let program = if scene.cluster.is_some() { "ghe-cluster-config-apply" } else { "ghe-config-apply" };
+    scene.remote.work("apply the configuration", program, &[])?;
     Ok(Done::default())
 }
 

@@ -4,7 +4,7 @@ use super::{
     super::{error::StepError, report::Done, run::Scene},
     pipe, small,
 };
-use crate::appliance::hostkeys::HostKey;
+use crate::appliance::{hostkeys::HostKey, quote::quote};
 
 /// Imports the keys of the appliance's administrators.
 pub fn authorized_keys(scene: &Scene<'_>) -> Result<Done, StepError> {
@@ -15,8 +15,22 @@ pub fn authorized_keys(scene: &Scene<'_>) -> Result<Done, StepError> {
 /// will show the new key (contract §5.4, step 21).
 pub fn ssh_host_keys(scene: &Scene<'_>) -> Result<Done, StepError> {
     let content = small(scene, "ssh-host-keys.tar")?;
-    scene.remote.told("import SSH host keys", "ghe-import-ssh-host-keys", &content)?;
+    if scene.cluster.is_some() {
+        scene.remote.work("import SSH host keys", &unpack(&scene.data("common")), &content)?;
+    } else {
+        scene.remote.told("import SSH host keys", "ghe-import-ssh-host-keys", &content)?;
+    }
     Ok(Done { host_keys: fingerprints(&content), ..Done::one(content.len() as u64) })
+}
+
+/// Unpacks host keys on a cluster's machine and gives them to the others.
+fn unpack(common: &str) -> String {
+    let folder = quote(common);
+    format!(
+        "set -e; sudo tar -xpf - -C {folder}; sudo sh -c {} sh {folder}; \
+         PATH=/usr/local/share/enterprise:$PATH; ghe-cluster-config-update -s </dev/null >/dev/null",
+        quote("chown babeld:babeld \"$1\"/ssh_host_*")
+    )
 }
 
 /// The fingerprints of the public keys in the archive (contract §2.4), as far as they can be read.

@@ -12,8 +12,9 @@ mod routed;
 mod search;
 mod secrets;
 mod settings;
+mod spread;
 
-use super::{error::StepError, plan::Step, report::Done, run::Scene};
+use super::{error::StepError, plan::Step, remote::Remote, report::Done, run::Scene};
 use crate::{appliance::quote::quote, restore::view::ViewError};
 
 /// Does one step.
@@ -71,13 +72,18 @@ fn small(scene: &Scene<'_>, name: &str) -> Result<Vec<u8>, StepError> {
 
 /// Makes a folder below the appliance's data as `user`; a fresh appliance may lack the top one, which only root can make.
 fn make_folder(scene: &Scene<'_>, below: &str, user: &str) -> Result<(), StepError> {
+    make_folder_at(scene.remote, scene, below, user)
+}
+
+/// The same on another machine.
+fn make_folder_at(remote: &Remote<'_>, scene: &Scene<'_>, below: &str, user: &str) -> Result<(), StepError> {
     let top = quote(&scene.data(below.split('/').next().unwrap_or(below)));
     let (folder, owner) = (quote(&scene.data(below)), quote(&format!("{user}:")));
     let script = format!(
         "{{ [ -e {top} ] || {{ sudo mkdir -p {top} && sudo chown {owner} {top}; }}; }} && sudo -u {} mkdir -p {folder}",
         quote(user)
     );
-    scene.remote.ask(&format!("make {below}"), &script).map(drop)
+    remote.ask(&format!("make {below}"), &script).map(drop)
 }
 
 /// Pipes a small file of the snapshot's root into a command.

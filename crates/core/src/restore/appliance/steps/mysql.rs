@@ -8,7 +8,15 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 
-use super::super::{content::ChainMember, error::StepError, plan::Importer, report::Done, run::Scene};
+use super::super::{
+    cluster::{Cluster, Machine},
+    content::ChainMember,
+    error::StepError,
+    plan::Importer,
+    remote::Remote,
+    report::Done,
+    run::Scene,
+};
 use crate::appliance::quote::quote;
 
 /// List of the incremental dumps that the appliance applies after the full one, oldest first (contract §5.5).
@@ -20,15 +28,19 @@ pub fn restore(scene: &Scene<'_>, importer: Importer) -> Result<Done, StepError>
         return external(scene);
     }
     let dump = scene.content.dump.as_ref().ok_or_else(|| StepError::Missing("mysql.sql".into()))?;
+    // The logical importers find the master by themselves, the binary one runs on it (contract §5.5).
+    let master = scene.cluster.filter(|_| matches!(importer, Importer::Binary { .. }));
+    let master = master.and_then(Cluster::mysql_master).map(Machine::remote);
+    let remote = master.as_ref().unwrap_or(scene.remote);
     let (folder, file) = (scene.data("tmp"), scene.data("tmp/mysql.sql.gz"));
-    scene.remote.ask("make the upload folder", &format!("sudo mkdir -p {}", quote(&folder)))?;
+    remote.ask("make the upload folder", &format!("sudo mkdir -p {}", quote(&folder)))?;
     let (full, later) = match (&scene.content.mysql_chain[..], importer) {
         ([full, later @ ..], Importer::Binary { .. }) => (full.mysql.as_str(), later),
         _ => (dump.file, &[][..]),
     };
-    let outcome = incrementals(scene, later).and_then(|bytes| {
-        let sent = upload(scene, full, &file)?;
-        scene.remote.work("import MySQL", &script(importer, &file), &[])?;
+    let outcome = incrementals(scene, remote, later).and_then(|bytes| {
+        let sent = upload(scene, remote, full, &file)?;
+        remote.work("import MySQL", &script(importer, &file), &[])?;
         Ok(Done::one(bytes + sent))
     });
     let mut left = vec![quote(&file)];
@@ -36,16 +48,16 @@ pub fn restore(scene: &Scene<'_>, importer: Importer) -> Result<Done, StepError>
         left.push(quote(INCREMENTALS));
         left.extend(later.iter().map(|member| quote(&scene.data(&format!("tmp/{}", member.snapshot)))));
     }
-    let removed = scene.remote.ask("remove the upload", &format!("sudo rm -rf {}", left.join(" ")));
+    let removed = remote.ask("remove the upload", &format!("sudo rm -rf {}", left.join(" ")));
     let done = outcome?;
     removed?;
     Ok(done)
 }
 
 /// Puts a dump of the snapshot on the appliance; plain SQL is compressed on its way. Returns the bytes that were sent.
-fn upload(scene: &Scene<'_>, from: &str, to: &str) -> Result<u64, StepError> {
+fn upload(scene: &Scene<'_>, remote: &Remote<'_>, from: &str, to: &str) -> Result<u64, StepError> {
     let plain = from == "mysql.sql";
-    scene.remote.upload(scene.view, from, to, |dump, feed| {
+    remote.upload(scene.view, from, to, |dump, feed| {
         if !plain {
             return dump(feed);
         }
@@ -57,7 +69,7 @@ fn upload(scene: &Scene<'_>, from: &str, to: &str) -> Result<u64, StepError> {
 }
 
 /// Uploads the incremental dumps and the list of them; the import of the full one then applies them.
-fn incrementals(scene: &Scene<'_>, later: &[ChainMember]) -> Result<u64, StepError> {
+fn incrementals(scene: &Scene<'_>, remote: &Remote<'_>, later: &[ChainMember]) -> Result<u64, StepError> {
     let mut bytes = 0;
     for member in later {
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -69,13 +81,14 @@ fn incrementals(scene: &Scene<'_>, later: &[ChainMember]) -> Result<u64, StepErr
             return Err(StepError::Answer { label: "ghevault/mysql-chain.json".into(), what });
         }
         let folder = scene.data(&format!("tmp/{}", member.snapshot));
-        scene.remote.ask("make the upload folder", &format!("sudo mkdir -p {}", quote(&folder)))?;
-        bytes += upload(scene, &member.mysql, &format!("{folder}/mysql.sql.gz"))?;
+        remote.ask("make the upload folder", &format!("sudo mkdir -p {}", quote(&folder)))?;
+        bytes += upload(scene, remote, &member.mysql, &format!("{folder}/mysql.sql.gz"))?;
     }
     if !later.is_empty() {
-        let list: String = later.iter().map(|member| format!("{}\n", member.snapshot)).collect();
+        let mut list = later.iter().map(|member| member.snapshot.as_str()).collect::<Vec<_>>().join("\n");
+        list.push('\n');
         let script = format!("sudo dd of={} 2>/dev/null", quote(INCREMENTALS));
-        scene.remote.told("list the incremental dumps", &script, list.as_bytes())?;
+        remote.told("list the incremental dumps", &script, list.as_bytes())?;
     }
     Ok(bytes)
 }

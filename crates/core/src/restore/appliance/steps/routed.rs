@@ -1,16 +1,19 @@
 //! Gists, Pages and storage objects: the appliance says where each unit belongs (contract §5.6).
 //!
-//! A standalone appliance is asked too, because asking is what registers nothing and reveals what it will not take;
+//! A cluster's machines are sent what they take ([`super::spread`]). A standalone appliance is asked too, because asking is what registers nothing and reveals what it will not take;
 //! everything with a route goes to the one host, and nothing is finalized.
 
 use std::collections::HashSet;
 
-use super::super::{
-    error::StepError,
-    report::Done,
-    run::Scene,
-    sync::{Item, Sameness, Transfer, Ways},
-    units::{self, Layout, Place},
+use super::{
+    super::{
+        error::StepError,
+        report::Done,
+        run::Scene,
+        sync::{Item, Sameness, Transfer, Ways},
+        units::{self, Layout, Place},
+    },
+    spread::{self, Spread},
 };
 use crate::{
     appliance::quote::quote,
@@ -25,6 +28,9 @@ struct Routed {
     from: &'static str,
     layout: Layout,
     program: &'static str,
+    role: &'static str,
+    finalize: &'static str,
+    registration: fn(&str) -> String,
     sameness: Sameness,
     delete: bool,
     batch: usize,
@@ -39,6 +45,9 @@ pub fn gists(scene: &Scene<'_>) -> Result<Done, StepError> {
         from: "repositories",
         layout: units::gists,
         program: "gist-cluster-restore-routes",
+        role: "git",
+        finalize: "gist-cluster-restore-finalize",
+        registration: spread::gist_registration,
         sameness: Sameness::Git,
         delete: true,
         batch: 500,
@@ -54,6 +63,9 @@ pub fn pages(scene: &Scene<'_>) -> Result<Done, StepError> {
         from: "pages",
         layout: units::pages,
         program: "dpages-cluster-restore-routes",
+        role: "pages",
+        finalize: "dpages-cluster-restore-finalize",
+        registration: str::to_owned,
         sameness: Sameness::Time,
         delete: true,
         batch: 500,
@@ -69,6 +81,9 @@ pub fn storage(scene: &Scene<'_>) -> Result<Done, StepError> {
         from: "storage",
         layout: units::storage,
         program: "storage-cluster-restore-routes",
+        role: "storage",
+        finalize: "storage-cluster-restore-finalize",
+        registration: str::to_owned,
         sameness: Sameness::Size,
         delete: false,
         batch: 5000,
@@ -76,14 +91,32 @@ pub fn storage(scene: &Scene<'_>) -> Result<Done, StepError> {
         line: |path, entry| format!("{} {}", last(path), entry.size),
     };
     let folder = quote(&scene.data("storage"));
-    let owner = scene
-        .remote
+    let machine = scene.cluster.and_then(|cluster| cluster.serving("storage").first().map(|m| m.remote()));
+    let owner = machine
+        .as_ref()
+        .unwrap_or(scene.remote)
         .ask("ask who owns the storage", &format!("stat -c %U {folder} 2>/dev/null || echo git"))?;
     let owner = String::from_utf8_lossy(&owner).trim().to_owned();
     restore(scene, &storage, if owner.is_empty() || owner == "UNKNOWN" { "git" } else { &owner })
 }
 
 fn restore(scene: &Scene<'_>, routed: &Routed, user: &str) -> Result<Done, StepError> {
+    if let Some(cluster) = scene.cluster {
+        let spread = Spread {
+            from: routed.from,
+            layout: routed.layout,
+            sameness: routed.sameness,
+            delete: routed.delete,
+            batch: routed.batch,
+            part: routed.part,
+            role: routed.role,
+            routes: format!("github-env ./bin/{}", routed.program),
+            finalize: routed.finalize,
+            line: routed.line,
+            registration: routed.registration,
+        };
+        return spread::spread(scene, cluster, &spread, user);
+    }
     let from = routed.from.as_bytes();
     let mut lines = String::new();
     let mut asked = 0_u64;
