@@ -4,6 +4,7 @@ pub mod commands;
 pub mod faults;
 pub mod log;
 pub mod membership;
+pub mod mssql;
 pub mod place;
 pub mod placement;
 pub mod roster;

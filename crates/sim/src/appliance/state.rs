@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::Place;
+use super::{Place, mssql::Database};
 use crate::error::{OnFile, SimError};
 
 /// One fork network.
@@ -51,6 +51,17 @@ pub struct Elasticsearch {
     pub flush_threshold: Option<String>,
     /// How many flushes were forced.
     pub flushes: u64,
+}
+
+/// Whether Actions' services run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ActionsService {
+    /// They run.
+    #[default]
+    Started,
+    /// Somebody has stopped them.
+    Stopped,
 }
 
 /// How the appliance behaves, for scenarios.
@@ -130,6 +141,12 @@ pub struct State {
     pub applied: u32,
     /// Log sequence number of `MySQL`, for binary exports.
     pub mysql_lsn: u64,
+    /// The databases of Actions, by name; none without Actions.
+    pub mssql: BTreeMap<String, Database>,
+    /// Unix time in the names of the last export of Actions' databases.
+    pub mssql_exported: u64,
+    /// Whether Actions' services run.
+    pub actions: ActionsService,
     /// Whether this replica follows its primary.
     pub replicating: bool,
     /// Scenario settings.

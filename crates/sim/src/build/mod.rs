@@ -1,5 +1,6 @@
 //! Makes an appliance on disk from a seed: real Git repositories, real dumps, every dataset of the contract (§10.1).
 
+pub mod actions;
 pub mod databases;
 pub mod distribute;
 pub mod extremes;
@@ -107,6 +108,8 @@ pub struct Recipe {
     pub empty: bool,
     /// Where the dumps of the databases come from.
     pub databases: Databases,
+    /// Whether GitHub Actions and the object store beside it are on.
+    pub actions: bool,
 }
 
 impl Recipe {
@@ -120,6 +123,7 @@ impl Recipe {
             configured: true,
             empty: false,
             databases: Databases::Stored,
+            actions: false,
         }
     }
 
@@ -165,6 +169,9 @@ impl Recipe {
         settings::write(place, &seed, self)?;
         special::layout_marks(place)?;
         state.databases = databases::write(place, &seed, self)?;
+        if self.actions {
+            actions::write(place, &seed, &mut state, self.empty)?;
+        }
         if !self.empty {
             networks::write(place, &seed, self.scale)?;
             extremes::write(place, &seed, self.scale)?;

@@ -36,13 +36,16 @@ pub const USERS: [User; 9] = [
 ];
 
 /// Trees below `/data/user` that belong to somebody other than root, and are closed to others.
-const TREES: [(&str, &str); 6] = [
+const TREES: [(&str, &str); 9] = [
     ("repositories", "git"),
     ("pages", "git"),
     ("git-hooks", "git"),
     ("storage", "alambic"),
     ("elasticsearch", "elasticsearch"),
     ("mysql", "mysql"),
+    ("mssql", "mssql"),
+    ("actions", "actions"),
+    ("minio", "minio"),
 ];
 
 /// Files of root that nobody else may read.

@@ -10,7 +10,7 @@ use crate::{
     seed::Seed,
 };
 
-/// Keys in `secrets.conf` with random values, as `section.rest.name` (contract §2.3, without Actions).
+/// Keys in `secrets.conf` with random values, as `section.rest.name` (contract §2.3).
 const SECRETS: [&str; 10] = [
     "secrets.manage",
     "secrets.github.user-password-secrets",
@@ -22,6 +22,38 @@ const SECRETS: [&str; 10] = [
     "secrets.secret-scanning.encrypted-secrets-delimited-shared-transit-keys",
     "secrets.secret-scanning.secret-scanning-user-content-delimited-encryption-root-keys",
     "secrets.manage-auth.argon-secret",
+];
+
+/// The same below `secrets.actions`: what every appliance with Actions has.
+const ACTIONS_SECRETS: [&str; 12] = [
+    "ConfigurationDatabaseSqlLogin",
+    "ConfigurationDatabaseSqlPassword",
+    "UrlSigningHmacKeyPrimary",
+    "UrlSigningHmacKeySecondary",
+    "OAuthS2SSigningCert",
+    "OAuthS2SSigningKey",
+    "OAuthS2SSigningCertThumbprint",
+    "PrimaryEncryptionCertificateThumbprint",
+    "S2SEncryptionCertificate",
+    "SecondaryEncryptionCertificateThumbprint",
+    "SpsValidationCertThumbprint",
+    "storage.container-prefix",
+];
+
+/// The same below `secrets.launch`.
+const LAUNCH_SECRETS: [&str; 12] = [
+    "actions-secrets-private-key",
+    "deployer-hmac-secret",
+    "client-id",
+    "client-secret",
+    "receiver-webhook-secret",
+    "app-private-key",
+    "app-public-key",
+    "app-id",
+    "app-relay-id",
+    "action-runner-secret",
+    "azp-app-cert",
+    "azp-app-private-key",
 ];
 
 /// The appliance's UUID.
@@ -40,8 +72,8 @@ pub(super) fn write(place: &Place, seed: &Seed, recipe: &Recipe) -> Result<(), S
         fs::write(path, bytes).on("write", path)
     };
     put(&common.join("uuid"), format!("{}\n", uuid(seed)).as_bytes())?;
-    put(&common.join("github.conf"), github_conf(&mut draw, &recipe.version).as_bytes())?;
-    put(&common.join("secrets.conf"), secrets_conf(&mut draw, &recipe.version).as_bytes())?;
+    put(&common.join("github.conf"), github_conf(&mut draw, recipe).as_bytes())?;
+    put(&common.join("secrets.conf"), secrets_conf(&mut draw, seed, recipe).as_bytes())?;
     put(&place.disk("/data/enterprise/enterprise.ghl"), &draw.bytes(3000))?;
     put(
         &common.join("authorized_keys"),
@@ -62,10 +94,11 @@ pub(super) fn write(place: &Place, seed: &Seed, recipe: &Recipe) -> Result<(), S
     keys::write_host_keys(place, &secret)
 }
 
-fn github_conf(draw: &mut Seed, version: &str) -> String {
+fn github_conf(draw: &mut Seed, recipe: &Recipe) -> String {
+    let Recipe { version, actions, .. } = recipe;
     format!(
         "[core]\n\tpackage-version = {version}\n\tgithub-hostname = ghe-{}.example.com\n\tauth-mode = default\n\
-         [app \"actions\"]\n\tenabled = false\n[app \"minio\"]\n\tenabled = false\n\
+         [app \"actions\"]\n\tenabled = {actions}\n[app \"minio\"]\n\tenabled = {actions}\n\
          [app \"packages\"]\n\tenabled = false\n[mysql \"external\"]\n\tenabled = false\n\
          [smtp]\n\tenabled = true\n\taddress = smtp.example.com\n\tnoreply-address = noreply@example.com\n\
          [ntp]\n\tpools = \"0.pool.example.com 1.pool.example.com\"\n",
@@ -73,7 +106,7 @@ fn github_conf(draw: &mut Seed, version: &str) -> String {
     )
 }
 
-fn secrets_conf(draw: &mut Seed, version: &str) -> String {
+fn secrets_conf(draw: &mut Seed, seed: &Seed, recipe: &Recipe) -> String {
     let (old, new) = (draw.hex(32), draw.hex(32));
     let mut text = String::new();
     let mut section = String::new();
@@ -83,7 +116,10 @@ fn secrets_conf(draw: &mut Seed, version: &str) -> String {
     ];
     let drawn: Vec<_> = SECRETS.iter().map(|key| ((*key).to_owned(), draw.hex(40))).collect();
     let mut all: Vec<_> = keying.into_iter().chain(drawn).collect();
-    all.retain(|(key, _)| exists_in(key, version));
+    if recipe.actions {
+        all.extend(actions_secrets(seed));
+    }
+    all.retain(|(key, _)| exists_in(key, &recipe.version));
     all.sort();
     for (key, value) in all {
         let (begin, name) = key.rsplit_once('.').unwrap_or(("", &key));
@@ -98,6 +134,22 @@ fn secrets_conf(draw: &mut Seed, version: &str) -> String {
         let _ = writeln!(text, "\t{name} = \"{value}\"");
     }
     text
+}
+
+/// Actions' secrets; two of them have a second name.
+fn actions_secrets(seed: &Seed) -> Vec<(String, String)> {
+    let mut draw = seed.part("actions secrets");
+    let key = |section: &str, name: &str| format!("secrets.{section}.{name}");
+    let mut all: Vec<_> = ACTIONS_SECRETS.iter().map(|name| (key("actions", name), draw.hex(48))).collect();
+    all.extend(LAUNCH_SECRETS.iter().map(|name| (key("launch", name), draw.hex(48))));
+    for (name, second) in
+        [("OAuthS2SSigningCert", "token-oauth-cert"), ("OAuthS2SSigningKey", "token-oauth-key")]
+    {
+        let value =
+            all.iter().find(|(known, _)| *known == key("actions", name)).map(|(_, value)| value.clone());
+        all.extend(value.map(|value| (key("launch", second), value)));
+    }
+    all
 }
 
 /// Changes the version in the files that name it.

@@ -45,6 +45,9 @@ pub(super) enum Verb {
         /// Do not start database servers for the dumps, even where they are installed.
         #[arg(long)]
         stored_databases: bool,
+        /// With GitHub Actions and the object store beside it.
+        #[arg(long)]
+        actions: bool,
     },
     /// Serve an appliance by the embedded SSH server; first line of stdout is JSON, ends by SIGTERM or SIGINT.
     Serve(Door),

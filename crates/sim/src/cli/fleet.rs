@@ -30,7 +30,8 @@ pub(super) fn act(verb: FleetVerb) -> Result<(), SimError> {
             let kind = Kind::ALL.into_iter().find(|known| known.name() == kind).ok_or_else(unknown)?;
             let databases = if stored_databases { Databases::Stored } else { Databases::Auto };
             let scale = scale_named(&scale)?;
-            let appliance = Recipe { seed, scale, version, configured: true, empty, databases };
+            let appliance =
+                Recipe { seed, scale, version, configured: true, empty, databases, actions: false };
             let manifest = FleetRecipe { kind, appliance }.build(&dir)?;
             let key = dir.join(&manifest.nodes[0].name).join("keys/client");
             say(&serde_json::json!({ "dir": dir, "kind": kind, "nodes": manifest.nodes, "client_key": key }))

@@ -53,12 +53,14 @@ fn act(verb: Verb) -> Result<ExitCode, SimError> {
             copies,
             big_pack_bytes,
             stored_databases,
+            actions,
         } => {
             let scale = scale_named(&scale)?;
             let references = references.unwrap_or(scale.references);
             let scale = Scale { references, copies, big_pack_bytes, ..scale };
             let databases = if stored_databases { Databases::Stored } else { Databases::Auto };
-            let recipe = Recipe { seed, scale, version, configured: !unconfigured, empty, databases };
+            let recipe =
+                Recipe { seed, scale, version, configured: !unconfigured, empty, databases, actions };
             let place = Place::new(dir);
             let state = recipe.build(&place)?;
             say(&created(&place, &state)?)?;

@@ -90,7 +90,7 @@ impl Finding {
 type Compare = fn(&Place, &Place, &Aspects) -> Result<Finding, SimError>;
 
 /// The datasets in the order of the report.
-const DATASETS: [(&str, Compare); 20] = [
+const DATASETS: [(&str, Compare); 23] = [
     ("networks", tree::networks),
     ("gists", tree::gists),
     ("layout", tree::layout),
@@ -104,6 +104,9 @@ const DATASETS: [(&str, Compare); 20] = [
     ("audit-log", small::audit_log),
     ("mysql", small::mysql),
     ("redis", small::redis),
+    ("mssql", small::mssql),
+    ("actions", tree::actions),
+    ("minio", tree::minio),
     ("settings", small::settings),
     ("secrets", small::secrets),
     ("license", small::license),

@@ -45,6 +45,22 @@ pub(super) fn mysql(a: &Place, b: &Place, _: &Aspects) -> Result<Finding, SimErr
     Ok(files([("dump", a.store(mysql_command::STORE), b.store(mysql_command::STORE))]))
 }
 
+/// The rows of Actions' databases.
+pub(super) fn mssql(a: &Place, b: &Place, _: &Aspects) -> Result<Finding, SimError> {
+    let (a, b) = (State::load(a)?.mssql, State::load(b)?.mssql);
+    let mut finding = Finding::default();
+    for name in a.keys().chain(b.keys().filter(|name| !a.contains_key(*name))) {
+        finding.items += 1;
+        match (a.get(name), b.get(name)) {
+            (Some(a), Some(b)) if a.rows == b.rows => {}
+            (Some(_), Some(_)) => finding.differs(format!("the rows of `{name}` are different")),
+            (Some(_), None) => finding.differs(format!("`{name}` is missing")),
+            _ => finding.differs(format!("`{name}` is too much")),
+        }
+    }
+    Ok(finding)
+}
+
 pub(super) fn redis(a: &Place, b: &Place, _: &Aspects) -> Result<Finding, SimError> {
     Ok(on_disk(a, b, [redis_command::DUMP]))
 }

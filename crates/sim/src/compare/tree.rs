@@ -11,6 +11,7 @@ use std::{
 use super::{Aspects, Finding};
 use crate::{
     appliance::Place,
+    build::actions::{MINIO_SYSTEM, TRANSIENT},
     error::{OnFile, SimError},
 };
 
@@ -57,6 +58,16 @@ pub(super) fn git_hooks(a: &Place, b: &Place, aspects: &Aspects) -> Result<Findi
 
 pub(super) fn elasticsearch(a: &Place, b: &Place, aspects: &Aspects) -> Result<Finding, SimError> {
     trees(a, b, "/data/user/elasticsearch", aspects, |path| !part(path, 0).is_empty())
+}
+
+pub(super) fn actions(a: &Place, b: &Place, aspects: &Aspects) -> Result<Finding, SimError> {
+    trees(a, b, "/data/user/actions", aspects, |path| {
+        !path.iter().any(|part| TRANSIENT.iter().any(|name| part == *name))
+    })
+}
+
+pub(super) fn minio(a: &Place, b: &Place, aspects: &Aspects) -> Result<Finding, SimError> {
+    trees(a, b, "/data/user/minio", aspects, |path| part(path, 0) != MINIO_SYSTEM)
 }
 
 fn part(path: &Path, index: usize) -> String {

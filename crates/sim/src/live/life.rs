@@ -13,7 +13,7 @@ use std::{
 
 use super::{deletion, growth, journal, push, refs, worker};
 use crate::{
-    appliance::{Place, State, commands::mysql, log::now_us},
+    appliance::{Place, State, commands::mysql, log::now_us, mssql},
     build::networks::odd_ids,
     error::{OnFile, SimError},
     seed::Seed,
@@ -62,6 +62,7 @@ impl Life {
             79..=86 => growth::object(&place, &mut self.seed),
             87..=91 => growth::page(&place, &mut self.seed),
             92..=95 => growth::audit_event(&place, &mut self.seed),
+            96 if !state.mssql.is_empty() => mssql::write_somewhere(&place, &state, &mut self.seed),
             _ => {
                 let row = format!("INSERT INTO `github_enterprise`.`users` VALUES ({},'life','');", now_us());
                 mysql::append(&place, &row)

@@ -37,6 +37,14 @@ impl Output {
 }
 
 impl Door {
+    /// The embedded door of a new appliance.
+    pub fn embedded(recipe: &Recipe) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut appliance = Appliance::build(folder.path().join("appliance"), recipe).unwrap();
+        let address = appliance.open_embedded().unwrap();
+        Self { appliance, address, _folder: folder }
+    }
+
     pub fn ssh(&self) -> Command {
         self.appliance.ssh(self.address.port()).unwrap()
     }

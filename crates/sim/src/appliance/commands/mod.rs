@@ -2,6 +2,7 @@
 //!
 //! Imports keep what they receive where the matching export finds it again, so that two appliances can be compared.
 
+mod actions;
 mod authorized_keys;
 pub mod backup_service;
 pub mod ca_certificates;
@@ -19,6 +20,7 @@ mod host_keys;
 mod license;
 mod logger;
 pub mod maintenance;
+mod mssql;
 pub mod mysql;
 mod negotiate;
 mod pigz;
@@ -54,6 +56,9 @@ pub type Ended = Result<u8, SimError>;
 /// Commands on the admin's `PATH`.
 pub const APPLIANCE: &[&str] = &[
     "curl",
+    "ghe-actions-console",
+    "ghe-actions-start",
+    "ghe-actions-stop",
     "ghe-backup",
     "ghe-cluster-config-apply",
     "ghe-cluster-config-update",
@@ -66,12 +71,14 @@ pub const APPLIANCE: &[&str] = &[
     "ghe-config-apply",
     "ghe-dpages",
     "ghe-export-authorized-keys",
+    "ghe-export-mssql",
     "ghe-export-mysql",
     "ghe-export-settings",
     "ghe-export-ssh-host-keys",
     "ghe-export-ssl-ca-certificates",
     "ghe-import-authorized-keys",
     "ghe-import-license",
+    "ghe-import-mssql",
     "ghe-import-mysql",
     "ghe-import-mysql-mysqldump",
     "ghe-import-mysql-xtrabackup",
@@ -80,6 +87,7 @@ pub const APPLIANCE: &[&str] = &[
     "ghe-import-ssh-host-keys",
     "ghe-import-ssl-ca-certificates",
     "ghe-maintenance",
+    "ghe-mssql-console",
     "ghe-negotiate-version",
     "ghe-nomad-cleanup",
     "ghe-redis-cli",
@@ -190,6 +198,10 @@ fn dispatch(call: &Call) -> Ended {
         "ghe-backup" => backup_service::run(call),
         name if name.starts_with("ghe-cluster-") => cluster::run(call),
         name if name.starts_with("ghe-repl-") => replication::run(call),
+        name if name.starts_with("ghe-actions-") => actions::run(call),
+        "ghe-mssql-console" => mssql::console(call),
+        "ghe-export-mssql" => mssql::export(call),
+        "ghe-import-mssql" => mssql::import(call),
         "ghe-config" => config::run(call),
         "ghe-config-apply" => config_apply::run(call),
         "ghe-export-authorized-keys" => authorized_keys::export(call),
