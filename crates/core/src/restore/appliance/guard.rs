@@ -96,9 +96,12 @@ pub enum Refusal {
     /// The snapshot has Actions data and the target has Actions off.
     #[error("the snapshot has data of GitHub Actions, but Actions is off at `{0}`")]
     ActionsOffTarget(String),
-    /// Actions on both sides.
-    #[error("this release does not restore the databases of GitHub Actions")]
-    Actions,
+    /// The target keeps a database of the Actions cache that the snapshot does not have.
+    #[error("`{0}` has a database of the Actions cache, but the snapshot has no backup of it")]
+    ActionsCacheOnTarget(String),
+    /// The snapshot has a database of the Actions cache that the target does not keep.
+    #[error("the snapshot has a database of the Actions cache, but `{0}` has none")]
+    ActionsCacheInSnapshot(String),
     /// The appliance's own backup is running.
     #[error("the Backup Service of `{0}` is at work")]
     BackupService(String),
@@ -230,6 +233,9 @@ fn names_same(typed: &str, host: &str) -> bool {
     typed == host || matches!((canonical(typed), canonical(host)), (Ok(one), Ok(other)) if one == other)
 }
 
+/// How the databases of the Actions cache are called.
+const CACHE: &str = "ArtifactCache";
+
 fn actions(target: &Facts, content: &SnapshotContent, options: &ApplianceOptions) -> Result<(), Refusal> {
     let host = || options.host.clone();
     let on = target.flag("app.actions.enabled");
@@ -237,7 +243,15 @@ fn actions(target: &Facts, content: &SnapshotContent, options: &ApplianceOptions
     match (content.actions || has_data, on) {
         (false, true) => Err(Refusal::ActionsOnTarget(host())),
         (true, false) if has_data => Err(Refusal::ActionsOffTarget(host())),
-        (true, true) => Err(Refusal::Actions),
+        // A target without the answer has not been asked: it has no console, and then no import either.
+        (true, true) if content.has("mssql") && options.wants(Dataset::Mssql) => {
+            let theirs = target.databases.iter().any(|name| name.contains(CACHE));
+            match (content.actions_cache, theirs) {
+                (false, true) => Err(Refusal::ActionsCacheOnTarget(host())),
+                (true, false) if !options.settings => Err(Refusal::ActionsCacheInSnapshot(host())),
+                _ => Ok(()),
+            }
+        }
         _ => Ok(()),
     }
 }
@@ -389,11 +403,24 @@ mod tests {
     }
 
     #[test]
-    fn actions_must_agree_and_is_not_restored_yet() {
+    fn actions_must_agree() {
         let on = Facts { flags: vec!["app.actions.enabled".into()], ..target() };
         assert!(matches!(decide(&on, &content()), Err(Refusal::ActionsOnTarget(_))));
         let with_data = SnapshotContent { root: vec!["mssql".into()], ..content() };
         assert!(matches!(decide(&target(), &with_data), Err(Refusal::ActionsOffTarget(_))));
-        assert_eq!(decide(&on, &with_data), Err(Refusal::Actions));
+        assert!(decide(&on, &with_data).is_ok());
+    }
+
+    #[test]
+    fn the_actions_cache_must_agree() {
+        let on = Facts { flags: vec!["app.actions.enabled".into()], ..target() };
+        let caching = Facts { databases: vec!["ArtifactCache_Configuration".into()], ..on.clone() };
+        let without = SnapshotContent { root: vec!["mssql".into()], ..content() };
+        let with = SnapshotContent { actions_cache: true, ..without.clone() };
+        assert_eq!(decide(&caching, &without), Err(Refusal::ActionsCacheOnTarget("ghe".into())));
+        assert_eq!(decide(&on, &with), Err(Refusal::ActionsCacheInSnapshot("ghe".into())));
+        let settings = ApplianceOptions { settings: true, ..options() };
+        assert!(check(&on, &with, &Trust::Sealed, &settings).is_ok());
+        assert!(decide(&caching, &with).is_ok());
     }
 }
