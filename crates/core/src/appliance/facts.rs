@@ -101,6 +101,9 @@ pub struct Facts {
     pub backup_service_running: bool,
     /// File datasets whose folder exists, e.g. `pages`.
     pub folders: Vec<String>,
+    /// Databases of GitHub Actions (contract §2.6); none where Actions is off.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<String>,
     /// The machines behind the appliance (contract §7.1); `None` for a single one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fleet: Option<Fleet>,
@@ -196,6 +199,8 @@ for p in common/idp.crt common/es-scan-complete; do test -e {root}/"$p" && echo 
 [ -e /usr/local/share/enterprise/ghe-es-dump-json ] && echo has=ghe-es-dump-json
 [ -e /usr/local/share/enterprise/run-audit-log-transitions.sh ] && echo has=run-audit-log-transitions.sh
 for d in repositories pages storage git-hooks actions minio elasticsearch; do sudo test -d {root}/"$d" && echo "folder=$d"; done
+ghe-config --true app.actions.enabled >/dev/null 2>&1 &&
+  ghe-mssql-console -y -n -q 'SET NOCOUNT ON; SELECT name FROM sys.databases' 2>/dev/null </dev/null | sed 's/^/db=/'
 echo "free=$(df -Pk {root} 2>/dev/null | tail -n 1 | tr -s ' ' | cut -d ' ' -f 4)"
 (getent passwd || cat /etc/passwd) 2>/dev/null | sed 's/^/passwd=/'
 (getent group || cat /etc/group) 2>/dev/null | sed 's/^/group=/'
@@ -247,12 +252,14 @@ fn read(text: &str, host: &str) -> Result<Facts, FactsError> {
     let not = |reason: &str| FactsError::NotAnAppliance { host: host.into(), reason: reason.into() };
     let mut one: HashMap<&str, &str> = HashMap::new();
     let (mut flags, mut has, mut folders) = (Vec::new(), Vec::new(), Vec::new());
+    let mut databases = Vec::new();
     let (mut passwd, mut group, mut conf) = (String::new(), String::new(), String::new());
     for line in text.lines() {
         let Some((key, value)) = line.split_once('=') else { continue };
         match key {
             "flag" => flags.push(value.to_owned()),
             "has" => has.push(value.to_owned()),
+            "db" => databases.push(value.trim().to_owned()),
             "folder" => folders.push(value.to_owned()),
             "passwd" => passwd.extend([value, "\n"]),
             "group" => group.extend([value, "\n"]),
@@ -295,6 +302,7 @@ fn read(text: &str, host: &str) -> Result<Facts, FactsError> {
         group,
         backup_service_running: one.contains_key("service"),
         folders,
+        databases,
         fleet: Some(Fleet::parse(&conf, get("own"))).filter(|fleet| !fleet.nodes.is_empty()),
     })
 }

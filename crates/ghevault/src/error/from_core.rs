@@ -375,6 +375,14 @@ fn refusal_advice(refusal: &Refusal) -> Option<String> {
         Refusal::OlderTarget { .. } | Refusal::NewerTarget { .. } => {
             "Install the snapshot's release, or one at most two feature releases newer, and upgrade afterwards.".to_owned()
         }
+        Refusal::ActionsOnTarget(_) => "Switch Actions off on it, or choose a snapshot that was taken with Actions on.".to_owned(),
+        Refusal::ActionsOffTarget(_) => {
+            "Switch Actions on in its Management Console first, with storage of its own, or restore with --only.".to_owned()
+        }
+        Refusal::ActionsCacheOnTarget(_) => "Run `ghe-actions-cache-disable` on its admin shell first.".to_owned(),
+        Refusal::ActionsCacheInSnapshot(_) => {
+            "Restore with --settings, or switch the Actions cache on at the target first.".to_owned()
+        }
         Refusal::BinaryDump(_) => "Run `ghe-config mysql.backup.binary true` on its admin shell first.".to_owned(),
         _ => return None,
     })

@@ -94,6 +94,8 @@ pub struct SnapshotContent {
     pub uuid: Option<String>,
     /// GitHub Actions was on.
     pub actions: bool,
+    /// There is a full backup of a database of the Actions cache.
+    pub actions_cache: bool,
     /// The database was an external one.
     pub external_database: bool,
     /// Files and directories in the snapshot's root.
@@ -161,6 +163,12 @@ impl SnapshotContent {
             .members;
         content.secrets = SECRETS.iter().filter(|secret| content.has(secret.file)).collect();
         content.audit = audit(view, &root)?;
+        if let Some(directory) = root.iter().find(|entry| entry.name == b"mssql") {
+            let (files, _) = view.children(b"mssql", &directory.kind)?;
+            content.actions_cache = files
+                .iter()
+                .any(|file| file.name.starts_with(b"ArtifactCache") && file.name.ends_with(b".bak"));
+        }
         content.leaked_host_keys = view
             .read(b"ssh-host-keys.tar", SMALL)?
             .and_then(|tar| host_keys::warning(&tar, LeakedKeys::known()));

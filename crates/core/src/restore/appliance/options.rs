@@ -16,6 +16,12 @@ pub enum Dataset {
     Uuid,
     /// The MySQL database.
     Mysql,
+    /// The databases of GitHub Actions.
+    Mssql,
+    /// The files of GitHub Actions.
+    Actions,
+    /// The buckets of MinIO.
+    Minio,
     /// The Redis database.
     Redis,
     /// Repository networks with their wikis, and the special folders beside them.
@@ -40,11 +46,14 @@ pub enum Dataset {
 
 impl Dataset {
     /// All datasets, in the order of a restore.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Secrets,
         Self::Settings,
         Self::Uuid,
         Self::Mysql,
+        Self::Mssql,
+        Self::Actions,
+        Self::Minio,
         Self::Redis,
         Self::Repositories,
         Self::Gists,
@@ -65,6 +74,9 @@ impl Dataset {
             Self::Settings => "settings",
             Self::Uuid => "uuid",
             Self::Mysql => "mysql",
+            Self::Mssql => "mssql",
+            Self::Actions => "actions",
+            Self::Minio => "minio",
             Self::Redis => "redis",
             Self::Repositories => "repositories",
             Self::Gists => "gists",

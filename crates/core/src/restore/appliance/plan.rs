@@ -89,7 +89,8 @@ pub fn plan(target: &Facts, content: &SnapshotContent, options: &ApplianceOption
         planning.file(Step::Uuid, "uuid");
     }
     planning.mysql(target);
-    if content.has("minio") && target.flag("app.minio.enabled") && options.only.is_empty() {
+    planning.actions(target);
+    if content.has("minio") && target.flag("app.minio.enabled") && options.wants(Dataset::Minio) {
         planning.directory(Step::Minio, "minio");
     }
     if content.has("es-scan-complete") && options.wants(Dataset::AuditLog) {
@@ -168,6 +169,22 @@ impl Planning<'_> {
             DumpKind::Logical => Importer::Legacy,
         };
         self.push(Step::Mysql(importer), dump.bytes, 1);
+    }
+
+    /// Actions is stopped before its databases and files are replaced; the applied configuration starts it again.
+    fn actions(&mut self, target: &Facts) {
+        let wants = |dataset, name| self.options.wants(dataset) && self.content.has(name);
+        let (databases, files) = (wants(Dataset::Mssql, "mssql"), wants(Dataset::Actions, "actions"));
+        if !target.flag("app.actions.enabled") || !(databases || files) {
+            return;
+        }
+        self.frame(Step::ActionsStop);
+        if databases {
+            self.directory(Step::Mssql, "mssql");
+        }
+        if files {
+            self.directory(Step::ActionsFiles, "actions");
+        }
     }
 
     /// Search indices are sent to an appliance that stands alone; a cluster builds them anew (contract §5.4).
@@ -313,6 +330,23 @@ mod tests {
         let steps = steps(true, &ApplianceOptions { only, ..ApplianceOptions::new("ghe") });
         assert!(steps.contains(&Step::Redis));
         assert!(!steps.contains(&Step::Repositories) && !steps.contains(&Step::SshHostKeys));
+    }
+
+    #[test]
+    fn actions_is_stopped_before_its_databases_and_files_are_replaced() {
+        let on = Facts { flags: vec!["app.actions.enabled".into()], ..target(true) };
+        let mut content = content();
+        content.root.extend(["mssql".into(), "actions".into()]);
+        let of = |target: &Facts, only: &[Dataset]| -> Vec<Step> {
+            let only = only.iter().copied().collect();
+            let options = ApplianceOptions { only, ..ApplianceOptions::new("ghe") };
+            let all = plan(target, &content, &options).steps.into_iter().map(|p| p.step);
+            all.filter(|s| matches!(s, Step::ActionsStop | Step::Mssql | Step::ActionsFiles)).collect()
+        };
+        assert_eq!(of(&on, &[]), [Step::ActionsStop, Step::Mssql, Step::ActionsFiles]);
+        assert_eq!(of(&on, &[Dataset::Mssql]), [Step::ActionsStop, Step::Mssql]);
+        assert_eq!(of(&on, &[Dataset::Redis]), []);
+        assert_eq!(of(&target(true), &[]), []);
     }
 
     #[test]

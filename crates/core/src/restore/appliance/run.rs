@@ -151,6 +151,7 @@ impl Walk<'_> {
     /// Says `complete` and lets the scheduled jobs run. The host keys may change only after this.
     fn complete(&mut self) -> Result<Done, StepError> {
         let mut done = Done::default();
+        self.start_actions();
         let (remote, reach) = (self.scene.remote, self.scene.reach());
         let marked = set_status(remote, &self.scene.options.data_root, Status::Complete, reach)?;
         done.warnings.extend(marked);
@@ -160,9 +161,23 @@ impl Walk<'_> {
         Ok(done)
     }
 
+    /// What was stopped is started again, also after a failure (contract §5.6). Not behind the change of host keys:
+    /// it needs a new connection.
+    fn start_actions(&mut self) {
+        if self.report.steps.iter().any(|s| s.step == Step::ActionsStop)
+            && let Err(error) = steps::start_actions(self.scene)
+        {
+            self.report.warnings.push(format!(
+                "GitHub Actions is stopped: {}; start it with `ghe-actions-start`",
+                in_words(&error)
+            ));
+        }
+    }
+
     fn end(mut self, plan: &RestorePlan) -> ApplianceReport {
         let marked = self.report.steps.iter().any(|s| s.step == Step::Complete && s.ok);
         if self.failed && !marked {
+            self.start_actions();
             // The vigil's end turns `restoring` into `failed`; this is for the case that it was lost before.
             let (remote, reach) = (self.scene.remote, self.scene.reach());
             let _ = set_status(remote, &self.scene.options.data_root, Status::Failed, reach);

@@ -56,6 +56,9 @@ pub type Ended = Result<u8, SimError>;
 /// Commands on the admin's `PATH`.
 pub const APPLIANCE: &[&str] = &[
     "curl",
+    "ghe-actions-console",
+    "ghe-actions-start",
+    "ghe-actions-stop",
     "ghe-backup",
     "ghe-actions-console",
     "ghe-actions-start",

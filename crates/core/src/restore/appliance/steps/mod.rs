@@ -1,9 +1,11 @@
 //! One file per kind of step; [`act`] is their table.
 
+mod actions;
 mod audit_log;
 mod frame;
 mod git_hooks;
 mod keys;
+mod mssql;
 mod mysql;
 mod nodes;
 mod redis;
@@ -16,6 +18,8 @@ mod spread;
 
 use super::{error::StepError, plan::Step, remote::Remote, report::Done, run::Scene};
 use crate::{appliance::quote::quote, restore::view::ViewError};
+
+pub use actions::start as start_actions;
 
 /// Does one step.
 ///
@@ -32,6 +36,9 @@ pub fn act(step: Step, scene: &Scene<'_>) -> Result<Done, StepError> {
         Step::EnsureServices => frame::ensure_services(scene),
         Step::Uuid => frame::uuid(scene),
         Step::Mysql(importer) => mysql::restore(scene, importer),
+        Step::ActionsStop => actions::stop(scene),
+        Step::Mssql => mssql::restore(scene),
+        Step::ActionsFiles => actions::files(scene),
         Step::Minio => search::minio(scene),
         Step::MigrationSentinel => frame::migration_sentinel(scene),
         Step::Redis => redis::restore(scene),

@@ -18,7 +18,7 @@ pub fn minio(scene: &Scene<'_>) -> Result<Done, StepError> {
     directory(scene, "minio", "minio", "minio", "minio")
 }
 
-fn directory(
+pub(super) fn directory(
     scene: &Scene<'_>,
     from: &'static str,
     to: &str,
@@ -31,7 +31,7 @@ fn directory(
     let owner = quote(&format!("{user}:{user}"));
     scene
         .remote
-        .ask(&format!("make {to}"), &format!("sudo mkdir -p {folder} && sudo chown {owner} {folder}"))?;
+        .ask(&format!("make {to}"), &format!("sudo mkdir -p {folder} && sudo chown -R {owner} {folder}"))?;
     let transfer =
         Transfer { from: from.as_bytes(), to: &to, user, sameness: Sameness::Time, delete: true, part };
     scene.sync.units(&transfer, vec![(Vec::new(), entry)], &Ways::new())
