@@ -143,7 +143,7 @@ fn the_newest_snapshot_comes_over_whole_and_only_once() {
     assert!(!case.appliance.gate_exists());
     match case.run().unwrap() {
         ServiceOutcome::Present { snapshot, name } => {
-            assert_eq!((snapshot, &*name), (report.snapshot, FIRST))
+            assert_eq!((snapshot, &*name), (report.snapshot, FIRST));
         }
         ServiceOutcome::Captured(again) => panic!("{again:#?}"),
     }

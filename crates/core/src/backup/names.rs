@@ -34,7 +34,8 @@ pub fn indexed(path: &[u8], nwo: Option<&[u8]>) -> Option<String> {
     if !sound(owner) || !sound(name) {
         return None;
     }
-    let wiki = stem.ends_with(".wiki") && !name.ends_with(".wiki");
+    let is_wiki = |name: &str| name.strip_suffix(".wiki").is_some();
+    let wiki = is_wiki(stem) && !is_wiki(name);
     Some(format!("{owner}/{name}{}", if wiki { ".wiki" } else { "" }))
 }
 

@@ -188,9 +188,9 @@ mod tests {
     fn machines(nodes: usize) -> Machines<'static> {
         let mut told = "cluster=1\nown=n0\n".to_owned();
         for at in 0..nodes {
-            told += &format!(
-                "conf=[cluster \"n{at}\"]\nconf=hostname = n{at}\nconf=uuid = u{at}\nconf=git-server = true\n"
-            );
+            let (own, uuid) = (format!("n{at}"), format!("u{at}"));
+            told.extend(["conf=[cluster \"", &own, "\"]\nconf=hostname = ", &own, "\nconf=uuid = ", &uuid]);
+            told.push_str("\nconf=git-server = true\n");
         }
         Machines::open(&read_for_tests(&told), &Answers, &All).expect("machines")
     }

@@ -64,11 +64,9 @@ pub fn unit_of(path: &[u8], is_folder: bool) -> UnitOf {
             }
         }
         b"pages" if inside(6) => closed(6),
-        b"storage" if inside(3) => closed(3),
+        b"storage" | b"minio" if inside(3) => closed(3),
         b"git-hooks" if depth >= 3 && component(1) == b"environments" && inside(4) => closed(4),
         b"git-hooks" if depth >= 2 && component(1) == b"repos" && inside(3) => closed(3),
-        b"actions" if inside(2) => closed(2),
-        b"minio" if inside(3) => closed(3),
         b"elasticsearch" if depth >= 2 && component(1) == b"nodes" => {
             if inside(5) {
                 closed(5)
@@ -76,7 +74,7 @@ pub fn unit_of(path: &[u8], is_folder: bool) -> UnitOf {
                 spine(5)
             }
         }
-        b"elasticsearch" if inside(2) => closed(2),
+        b"elasticsearch" | b"actions" if inside(2) => closed(2),
         _ => spine(3),
     }
 }

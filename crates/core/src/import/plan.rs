@@ -175,7 +175,7 @@ pub fn plan(
             Planned {
                 name: one.name.clone(),
                 time: one.time,
-                step: step(one, recorded, &wanted, options),
+                step: step(one, recorded, wanted.as_ref(), options),
                 chain,
                 problems,
                 fingerprint: one.fingerprint.clone(),
@@ -273,11 +273,11 @@ fn link(found: &Found) -> Link {
 fn step(
     found: &Found,
     recorded: &[Recorded],
-    wanted: &Option<BTreeSet<String>>,
+    wanted: Option<&BTreeSet<String>>,
     options: &ImportOptions,
 ) -> Step {
     let skip = |reason: &str| Step::Skip { reason: reason.into() };
-    if wanted.as_ref().is_some_and(|names| !names.contains(&found.name)) {
+    if wanted.is_some_and(|names| !names.contains(&found.name)) {
         return skip("not asked for");
     }
     if let Some(why) = &found.unreadable {

@@ -59,7 +59,7 @@ impl SnapshotFolder for RemoteFolder<'_> {
             return Err(CaptureError::Unexpected(format!("`{label}` has no output stream")).into());
         };
         let reader = flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(128 * 1024, output));
-        let listed = for_each_record::<ListingError>(reader, |record| each(record));
+        let listed = for_each_record::<ListingError>(reader, each);
         let exit = running.wait()?;
         if exit.status.code() == Some(1) {
             // find names what it could not list and goes on; whether the directory is gone is asked at the end.

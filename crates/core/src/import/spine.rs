@@ -81,7 +81,7 @@ impl Builder<'_> {
         let mut fates = self.read(&wanted, built)?;
         let mut ends = Vec::new();
         for ((file, node), fate) in wanted.into_iter().zip(nodes).zip(&mut fates) {
-            let well = self.note_trouble(std::slice::from_ref(&file), std::slice::from_ref(fate), built);
+            let well = Self::note_trouble(std::slice::from_ref(&file), std::slice::from_ref(fate), built);
             if let Some(node) = with_content(node, fate) {
                 built.graft.replace.insert(file.path.clone(), node);
             }

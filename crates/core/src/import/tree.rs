@@ -203,7 +203,7 @@ impl Builder<'_> {
                     readings.push(Reading { path, digest: unit.digest, pending, wanted });
                 }
                 None => {
-                    built.row(&path).problems.push(format!("`{}` has no folder of its own", lossy(&path)))
+                    built.row(&path).problems.push(format!("`{}` has no folder of its own", lossy(&path)));
                 }
             }
         }
@@ -211,7 +211,7 @@ impl Builder<'_> {
         let mut nodes = BTreeMap::new();
         for reading in readings {
             let Reading { path, mut digest, pending, wanted: range } = reading;
-            if !self.note_trouble(&wanted[range.clone()], &fates[range], built) {
+            if !Self::note_trouble(&wanted[range.clone()], &fates[range], built) {
                 // The next run takes it again.
                 digest = [0; 16];
             }
@@ -298,7 +298,7 @@ impl Builder<'_> {
     }
 
     /// Names what single files met; whether all is well.
-    pub(super) fn note_trouble(&self, wanted: &[Wanted], fates: &[Fate<Content>], built: &mut Built) -> bool {
+    pub(super) fn note_trouble(wanted: &[Wanted], fates: &[Fate<Content>], built: &mut Built) -> bool {
         let mut well = true;
         for (file, fate) in wanted.iter().zip(fates) {
             let what = match fate {

@@ -110,13 +110,11 @@ impl Dial {
             return Ok(Shaken { end, outer: None });
         };
         let (stream, outer) = jumping.stream(self.target(), &self.named(), limit).await?;
-        let end = match timeout(limit, client::connect_stream(Arc::new(config), stream, witness)).await {
-            Ok(end) => end,
-            Err(_) => {
-                let late = format!("no SSH handshake within {limit:?}");
-                Err(Error::IO(io::Error::new(io::ErrorKind::TimedOut, late)))
-            }
-        };
+        let shaking = timeout(limit, client::connect_stream(Arc::new(config), stream, witness)).await;
+        let end = shaking.unwrap_or_else(|_| {
+            let late = format!("no SSH handshake within {limit:?}");
+            Err(Error::IO(io::Error::new(io::ErrorKind::TimedOut, late)))
+        });
         Ok(Shaken { end, outer: Some(outer) })
     }
 

@@ -117,7 +117,7 @@ fn ask(there: &Context<'_>, label: &str, queries: &[String]) -> Result<Vec<Strin
         "ask() { ghe-mssql-console -y -n -q \"SET NOCOUNT ON; $1\" </dev/null || exit 9; printf '\\0'; }\n",
     );
     for query in queries {
-        script.push_str(&format!("ask {}\n", quote(query)));
+        script.extend(["ask ", &quote(query), "\n"]);
     }
     script.push_str("printf end");
     let output = there.output(label, &script, &[])?;

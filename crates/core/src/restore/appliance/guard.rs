@@ -127,9 +127,8 @@ pub fn check(
         Trust::Partial(why) | Trust::Unsealed(why) => return Err(Refusal::NotSealed(why.clone())),
     }
     match target.role {
-        Role::Standalone => {}
         Role::Cluster if target.fleet.is_none() => return Err(Refusal::Cluster(host())),
-        Role::Cluster => {}
+        Role::Standalone | Role::Cluster => {}
         Role::Primary => return Err(Refusal::Replication { host: host(), role: "primary" }),
         Role::Replica => return Err(Refusal::Replication { host: host(), role: "replica" }),
     }

@@ -34,6 +34,7 @@ pub enum Destination {
 
 /// What is wanted of a repository.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of the command line")]
 pub struct RepositoryOptions {
     /// Its wiki too, if it has one.
     pub wiki: bool,

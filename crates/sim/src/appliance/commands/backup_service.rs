@@ -166,12 +166,11 @@ fn copy(from: &Path, before: Option<&Path>, to: &Path) -> Result<(), SimError> {
             let same = |old: &fs::Metadata| {
                 (old.len(), old.mtime(), old.mtime_nsec()) == (meta.len(), meta.mtime(), meta.mtime_nsec())
             };
-            match old.filter(|old| fs::symlink_metadata(old).is_ok_and(|old| same(&old))) {
-                Some(old) => fs::hard_link(&old, &target).on("link", &target)?,
-                None => {
-                    fs::copy(&source, &target).on("copy", &source)?;
-                    touch(&target, &meta)?;
-                }
+            if let Some(old) = old.filter(|old| fs::symlink_metadata(old).is_ok_and(|old| same(&old))) {
+                fs::hard_link(&old, &target).on("link", &target)?;
+            } else {
+                fs::copy(&source, &target).on("copy", &source)?;
+                touch(&target, &meta)?;
             }
         }
     }

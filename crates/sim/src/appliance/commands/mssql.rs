@@ -109,7 +109,7 @@ pub(super) fn import(call: &Call) -> Ended {
     let mut restored = Vec::new();
     for (name, mut tapes) in databases {
         tapes.sort_by(|(a, _), (b, _)| a.cmp(b));
-        restored.push((name.clone(), chain(&name, tapes)?));
+        restored.push((name.clone(), chain(&name, &tapes)?));
     }
     State::update(&call.place, |state| {
         for (name, (rows, reached)) in &restored {
@@ -140,7 +140,7 @@ fn open(path: &Path) -> Result<(String, Tape), SimError> {
 }
 
 /// The newest full backup, the newest differential one that is based on it, then the logs without a gap.
-fn chain(name: &str, tapes: Vec<(String, Tape)>) -> Result<(Vec<mssql::Row>, u64), SimError> {
+fn chain(name: &str, tapes: &[(String, Tape)]) -> Result<(Vec<mssql::Row>, u64), SimError> {
     let newest = |kind: Kind, base: u64| {
         tapes.iter().rev().map(|(_, tape)| tape).find(|tape| tape.kind == kind && tape.from_lsn == base)
     };
@@ -207,10 +207,10 @@ mod tests {
         tapes.push(tape(&mut source, Kind::Log, 2));
         source.write("three");
         tapes.push(tape(&mut source, Kind::Log, 3));
-        assert_eq!(chain("A", tapes.clone()).unwrap().0, source.rows);
+        assert_eq!(chain("A", &tapes).unwrap().0, source.rows);
         // The differential one lets the second log be missing.
         tapes.remove(3);
-        assert_eq!(chain("A", tapes).unwrap().0, source.rows);
+        assert_eq!(chain("A", &tapes).unwrap().0, source.rows);
     }
 
     #[test]
@@ -220,8 +220,8 @@ mod tests {
         let _lost = tape(&mut source, Kind::Log, 1);
         source.write("two");
         let late = tape(&mut source, Kind::Log, 2);
-        assert!(chain("A", vec![full, late.clone()]).unwrap_err().to_string().contains("too recent"));
-        assert!(chain("A", vec![late]).unwrap_err().to_string().contains("no full backup"));
+        assert!(chain("A", &[full, late.clone()]).unwrap_err().to_string().contains("too recent"));
+        assert!(chain("A", &[late]).unwrap_err().to_string().contains("no full backup"));
     }
 
     #[test]

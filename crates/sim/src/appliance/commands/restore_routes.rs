@@ -41,7 +41,9 @@ pub(super) fn routes(call: &Call, program: &str) -> Ended {
                 if uuids.is_empty() {
                     uuids = placement::choose(roster, held, item);
                 }
-                uuids.iter().for_each(|uuid| text.extend([" ", kind, "-", uuid]));
+                for uuid in &uuids {
+                    text.extend([" ", kind, "-", uuid]);
+                }
             }
         }
         text.push('\n');
@@ -112,15 +114,13 @@ pub(super) fn finalize(call: &Call, program: &str) -> Ended {
                 let found = |uuid: &String| holdings.get(uuid).and_then(|held| held.get(&item.path)).cloned();
                 item.uuids.iter().map(found).collect::<Option<Vec<_>>>()?.pop()
             };
-            match item.as_ref().and_then(|item| Some((item, holders(item)?))) {
-                Some((item, (bytes, names))) => {
-                    register(state, program, item, bytes, &names);
-                    state.replicas.insert(item.key.clone(), item.uuids.clone());
-                }
-                None => {
-                    let words: Vec<&str> = line.splitn(3, ' ').collect();
-                    eprintln!("{}: {}", words.first().unwrap_or(&""), words.get(1).unwrap_or(&""));
-                }
+            if let Some((item, (bytes, names))) = item.as_ref().and_then(|item| Some((item, holders(item)?)))
+            {
+                register(state, program, item, bytes, &names);
+                state.replicas.insert(item.key.clone(), item.uuids.clone());
+            } else {
+                let words: Vec<&str> = line.splitn(3, ' ').collect();
+                eprintln!("{}: {}", words.first().unwrap_or(&""), words.get(1).unwrap_or(&""));
             }
         }
         Ok(())

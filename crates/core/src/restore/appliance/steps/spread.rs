@@ -59,10 +59,10 @@ pub fn spread(
     user: &str,
 ) -> Result<Done, StepError> {
     let from = spread.from.as_bytes();
-    let (mut lines, mut asked) = (String::new(), 0_u64);
+    let (mut asking, mut asked) = (String::new(), 0_u64);
     let left_out = walk_units(scene, from, spread.layout, &mut |(path, entry), _| {
-        lines.push_str(&(spread.line)(&path, &entry));
-        lines.push('\n');
+        asking.push_str(&(spread.line)(&path, &entry));
+        asking.push('\n');
         asked += 1;
         Ok(())
     })?;
@@ -70,7 +70,7 @@ pub fn spread(
     if asked == 0 {
         return Ok(done);
     }
-    let answer = scene.remote.work(&format!("ask {}", spread.part), &spread.routes, lines.as_bytes())?;
+    let answer = scene.remote.work(&format!("ask {}", spread.part), &spread.routes, asking.as_bytes())?;
     let routes = routes(&String::from_utf8_lossy(&answer), &format!("{}-server-", spread.role));
     let to = scene.data(spread.from);
     let transfer =
@@ -199,7 +199,7 @@ fn register(
     sent: Vec<(String, Vec<u8>, Vec<usize>)>,
     done: &mut Done,
 ) -> Result<(), StepError> {
-    let mut lines = Vec::new();
+    let mut items = Vec::new();
     for (key, path, takers) in sent {
         let holders: Vec<String> = takers
             .iter()
@@ -212,12 +212,12 @@ fn register(
             let what = format!("no machine of the cluster has taken it: {why}");
             done.problems.push(Problem { path: show(&join(spread.from.as_bytes(), &path)), what });
         } else {
-            lines.push(format!("{} {}\n", (spread.registration)(&key), holders.join(" ")));
+            items.push(format!("{} {}\n", (spread.registration)(&key), holders.join(" ")));
         }
     }
     let label = format!("register {}", spread.part);
     let script = format!("github-env ./bin/{} >/dev/null", spread.finalize);
-    for chunk in lines.chunks(CHUNK) {
+    for chunk in items.chunks(CHUNK) {
         let said = scene.remote.heard(&label, &script, chunk.concat().as_bytes())?;
         let complaints = said.lines().map(str::trim).filter(|line| !line.is_empty());
         done.warnings.extend(complaints.map(|line| format!("not registered by {}: {line}", spread.finalize)));
