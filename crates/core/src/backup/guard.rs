@@ -115,7 +115,7 @@ mod tests {
     fn a_replica_is_refused_unless_it_is_allowed_by_name() {
         let replica = answers("state=replica\n");
         assert!(refusal(&replica).contains("replica"));
-        let pair = "state=replica\ncluster=1\nown=ghe-b\nconf=[cluster]\nconf=mysql-master = ghe-a\nconf=[cluster \"ghe-a\"]\n";
+        let pair = "state=replica\ncluster=1\nown=ghe-b\nconf=[cluster]\nconf=mysql-master = ghe-a\nconf=[cluster \"ghe-a\"]\nconf=hostname = ghe-a\n";
         assert!(refusal(&answers(pair)).contains("probably `ghe-a`"));
         let allowed = BackupSettings { allow_replica: true, ..BackupSettings::new("h") };
         assert_eq!(guard(&replica, &allowed).unwrap().len(), 1);
