@@ -12,6 +12,9 @@ use crate::{
     seal::{SealedNode, Topology},
 };
 
+/// A node that answered, with its release; or why it did not.
+type Dialed<'a> = Result<(Box<dyn Channel + 'a>, String), ChannelError>;
+
 /// The machines of one run.
 pub struct Machines<'a> {
     role: Role,
@@ -51,7 +54,7 @@ impl<'a> Machines<'a> {
             });
         }
         let own = &machines.fleet.own;
-        let dial = |node: &Node| -> Result<(Box<dyn Channel + 'a>, String), ChannelError> {
+        let dial = |node: &Node| -> Dialed<'a> {
             if node.offline {
                 let reason = "it is marked as offline".into();
                 return Err(ChannelError::Connect { target: node.name.clone(), reason });
@@ -62,16 +65,15 @@ impl<'a> Machines<'a> {
             Ok((channel, release))
         };
         let dial = &dial;
-        let opened: Vec<Result<(Box<dyn Channel + 'a>, String), ChannelError>> =
-            std::thread::scope(|scope| {
-                let threads: Vec<_> =
-                    machines.fleet.nodes.iter().map(|node| scope.spawn(move || dial(node))).collect();
-                let ended = |_| {
-                    let reason = "its thread ended early".into();
-                    Err(ChannelError::Connect { target: "a node".into(), reason })
-                };
-                threads.into_iter().map(|thread| thread.join().unwrap_or_else(ended)).collect()
-            });
+        let opened: Vec<Dialed<'a>> = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                machines.fleet.nodes.iter().map(|node| scope.spawn(move || dial(node))).collect();
+            let ended = |_| {
+                let reason = "its thread ended early".into();
+                Err(ChannelError::Connect { target: "a node".into(), reason })
+            };
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(ended)).collect()
+        });
         let mut releases: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (node, end) in machines.fleet.nodes.clone().iter().zip(opened) {
             machines.channels.push(match end {

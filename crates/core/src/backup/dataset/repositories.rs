@@ -61,12 +61,11 @@ fn capture_routes(
     let tally = Tally::default();
     let root = quote(&ctx.settings.data_root);
     let expression = format!("{PRUNE_CACHES} {PLACE_OBJECTS} -printf '{FORMAT_PLACE}' -o -printf '{FORMAT}'");
-    let mut survey = match ctx.spread {
-        Some(spread) => ctx.list_places(spread, "list repositories", &expression, &tally)?,
-        None => {
-            let script = format!("cd {root} && sudo find repositories {expression} | gzip -1");
-            ctx.list("list repositories", &script, &[], &tally)?
-        }
+    let mut survey = if let Some(spread) = ctx.spread {
+        ctx.list_places(spread, "list repositories", &expression, &tally)?
+    } else {
+        let script = format!("cd {root} && sudo find repositories {expression} | gzip -1");
+        ctx.list("list repositories", &script, &[], &tally)?
     };
     captured.items = survey.files;
     captured.bytes = survey.bytes;
