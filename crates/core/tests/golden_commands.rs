@@ -109,8 +109,7 @@ fn check(name: &str, bench: &Bench, way: &TransportSettings) {
     })
     .unwrap();
     assert_eq!(report.outcome, Outcome::Complete, "{report:#?}");
-    drop(connected);
-    let commands: Vec<String> = sent.into_inner().unwrap().into_iter().collect();
+    let commands: Vec<String> = sent.lock().unwrap().iter().cloned().collect();
     let text = commands.join("\n");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.txt"));
     if std::env::var_os("GHEVAULT_GOLDEN").is_some_and(|how| how == "write") {

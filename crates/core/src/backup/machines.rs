@@ -12,8 +12,8 @@ use crate::{
     seal::{SealedNode, Topology},
 };
 
-/// A channel to a node, with the release that runs there.
-type Dialled<'a> = (Box<dyn Channel + 'a>, String);
+/// A node that answered, with its release; or why it did not.
+type Dialed<'a> = Result<(Box<dyn Channel + 'a>, String), ChannelError>;
 
 /// The machines of one run.
 pub struct Machines<'a> {
@@ -54,7 +54,7 @@ impl<'a> Machines<'a> {
             });
         }
         let own = &machines.fleet.own;
-        let dial = |node: &Node| -> Result<Dialled<'a>, ChannelError> {
+        let dial = |node: &Node| -> Dialed<'a> {
             if node.offline {
                 let reason = "it is marked as offline".into();
                 return Err(ChannelError::Connect { target: node.name.clone(), reason });
@@ -65,7 +65,7 @@ impl<'a> Machines<'a> {
             Ok((channel, release))
         };
         let dial = &dial;
-        let opened: Vec<Result<Dialled<'a>, ChannelError>> = std::thread::scope(|scope| {
+        let opened: Vec<Dialed<'a>> = std::thread::scope(|scope| {
             let threads: Vec<_> =
                 machines.fleet.nodes.iter().map(|node| scope.spawn(move || dial(node))).collect();
             let ended = |_| {

@@ -110,11 +110,12 @@ impl Dial {
             return Ok(Shaken { end, outer: None });
         };
         let (stream, outer) = jumping.stream(self.target(), &self.named(), limit).await?;
-        let shaking = timeout(limit, client::connect_stream(Arc::new(config), stream, witness)).await;
-        let end = shaking.unwrap_or_else(|_| {
-            let late = format!("no SSH handshake within {limit:?}");
-            Err(Error::IO(io::Error::new(io::ErrorKind::TimedOut, late)))
-        });
+        let late = |_| {
+            let text = format!("no SSH handshake within {limit:?}");
+            Err(Error::IO(io::Error::new(io::ErrorKind::TimedOut, text)))
+        };
+        let shaken = timeout(limit, client::connect_stream(Arc::new(config), stream, witness)).await;
+        let end = shaken.unwrap_or_else(late);
         Ok(Shaken { end, outer: Some(outer) })
     }
 
