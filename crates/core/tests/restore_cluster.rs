@@ -113,7 +113,8 @@ fn what_cannot_be_registered_is_a_warning_that_names_it() {
     case.cluster.node_mut("ghe-node-1").unwrap().set_faults(vec![fault]).unwrap();
     let report = case.restore();
     assert_eq!(report.outcome, Outcome::Complete, "{report:#?}");
-    let expected = format!("not registered by dgit-cluster-restore-finalize: 11: /data/repositories/{network}");
+    let expected =
+        format!("not registered by dgit-cluster-restore-finalize: 11: /data/repositories/{network}");
     assert_eq!(report.warnings, [expected]);
 }
 

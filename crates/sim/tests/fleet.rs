@@ -308,10 +308,8 @@ fn a_cluster_is_compared_by_the_union_of_its_machines() {
     let state = fleet.first().state().unwrap();
     let object = state.storage.iter().next().unwrap();
     let holder = fleet.names().into_iter().find_map(|name| {
-        let path = ghevault_sim::appliance::state::storage_path(
-            fleet.node(name).unwrap().place(),
-            &object.sha256,
-        );
+        let path =
+            ghevault_sim::appliance::state::storage_path(fleet.node(name).unwrap().place(), &object.sha256);
         path.exists().then_some(path)
     });
     std::fs::write(holder.unwrap(), b"torn").unwrap();
