@@ -5,7 +5,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::symlink,
+    os::unix::fs::{MetadataExt, lchown, symlink},
     path::{Path, PathBuf},
 };
 
@@ -90,6 +90,15 @@ fn link(from: &Path, to: &Path) -> Result<(), SimError> {
     if from.exists() { symlink(from, to).on("link", to) } else { Ok(()) }
 }
 
+/// Gives what was made anew the owner of what it stands for (only as root).
+fn own_alike(from: &Path, to: &Path) -> Result<(), SimError> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let meta = fs::symlink_metadata(from).on("inspect", from)?;
+    lchown(to, Some(meta.uid()), Some(meta.gid())).on("give away", to)
+}
+
 /// Adds one machine's tree.
 fn merge(from: &Path, to: &Path, torn: &mut Vec<String>) -> Result<(), SimError> {
     let entries = match fs::read_dir(from) {
@@ -100,6 +109,7 @@ fn merge(from: &Path, to: &Path, torn: &mut Vec<String>) -> Result<(), SimError>
         fs::create_dir_all(to).on("create", to)?;
         let mode = fs::metadata(from).on("inspect", from)?.permissions();
         fs::set_permissions(to, mode).on("set the mode of", to)?;
+        own_alike(from, to)?;
     }
     for entry in entries {
         let entry = entry.on("list", from)?;
@@ -110,6 +120,7 @@ fn merge(from: &Path, to: &Path, torn: &mut Vec<String>) -> Result<(), SimError>
             (true, _) => merge(&one, &all, torn)?,
             (false, None) if kind.is_symlink() => {
                 symlink(fs::read_link(&one).on("read", &one)?, &all).on("link", &all)?;
+                own_alike(&one, &all)?;
             }
             (false, None) => fs::hard_link(&one, &all).on("link", &all)?,
             (false, Some(_)) => {
