@@ -127,7 +127,7 @@ fn topology(source: &Source, facts: &Facts) -> Vec<Check> {
             let asked = nodes
                 .channel(node)
                 .and_then(|channel| channel.run(&RemoteCommand::new("ask a node", "true"), &[]).map(|_| ()));
-            checks::of_node(node, asked.map_err(|why| CommandError::from(why)))
+            checks::of_node(node, asked.map_err(CommandError::from))
         })
         .collect()
 }

@@ -45,14 +45,14 @@ pub fn open(invocation: &Invocation, allow_replica: bool) -> CommandResult<Sourc
         .iter()
         .map(|target| connect::way(invocation, target.clone()))
         .collect::<CommandResult<Vec<_>>>()?;
-    let ask = |at: usize| -> Result<(Arc<dyn Channel>, Answer), String> {
+    let ask = |at: usize| -> Asked {
         let channel = transport::connect(ways[at].clone()).map_err(|error| error.to_string())?;
         let facts = facts::probe(&*channel, DATA, &targets[at].to_string())
             .map_err(|error: FactsError| error.to_string())?;
         Ok((channel, Answer::of(&facts)))
     };
     let ask = &ask;
-    let asked: Vec<Result<(Arc<dyn Channel>, Answer), String>> = std::thread::scope(|scope| {
+    let asked: Vec<Asked> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..targets.len()).map(|at| scope.spawn(move || ask(at))).collect();
         let ended = |_| Err("its thread ended early".to_owned());
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(ended)).collect()
@@ -65,7 +65,7 @@ pub fn open(invocation: &Invocation, allow_replica: bool) -> CommandResult<Sourc
             answer: end.as_ref().map(|(_, answer)| answer.clone()).map_err(Clone::clone),
         })
         .collect();
-    let at = choose(&candidates, allow_replica).map_err(refused)?;
+    let at = choose(&candidates, allow_replica).map_err(|refusal| refused(&refusal))?;
     for candidate in &candidates {
         if let Err(why) = &candidate.answer {
             tracing::warn!("{} cannot be asked: {why}", candidate.host);
@@ -78,9 +78,12 @@ pub fn open(invocation: &Invocation, allow_replica: bool) -> CommandResult<Sourc
     Ok(Source { target, channel, nodes: Jump::through(way), candidates })
 }
 
+/// A machine that answered, with what it is; or why it did not.
+type Asked = Result<(Arc<dyn Channel>, Answer), String>;
+
 /// A list without the one machine to take.
-fn refused(refusal: Refusal) -> CommandError {
-    let hint = match &refusal {
+fn refused(refusal: &Refusal) -> CommandError {
+    let hint = match refusal {
         Refusal::SplitBrain { .. } => {
             "Shut the former primary down for good, or name the one that counts with --host.".to_owned()
         }

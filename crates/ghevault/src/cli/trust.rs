@@ -137,7 +137,7 @@ fn nodes(target: &Target, invocation: &Invocation, store: &PinStore) -> CommandR
         let pin_name = way.pin_name();
         match jump.scan(node) {
             Ok(keys) => {
-                shown.push(Shown { named: way.named(), pinned: store.pins_of(&pin_name)?, pin_name, keys })
+                shown.push(Shown { named: way.named(), pinned: store.pins_of(&pin_name)?, pin_name, keys });
             }
             Err(why) => tracing::warn!("the host keys of {} cannot be looked at: {why}", node.name),
         }
