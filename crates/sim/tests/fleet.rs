@@ -255,7 +255,8 @@ fn services_answer_from_the_machine_that_has_them() {
 
 #[test]
 fn only_what_the_named_machines_hold_is_registered() {
-    let cluster = served(Kind::Cluster3, DoorKind::Embedded);
+    // The embedded door would rewrite the paths in a request's text.
+    let cluster = served(Kind::Cluster3, DoorKind::Sshd);
     let routes = cluster.says("ghe-node-1", "github-env ./bin/dgit-cluster-backup-routes");
     let line = routes.lines().find(|line| line.contains("/nw/")).unwrap();
     let (path, servers) = line.split_once(' ').unwrap();
