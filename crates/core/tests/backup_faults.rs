@@ -146,6 +146,20 @@ fn a_command_that_hangs_is_given_up() {
 }
 
 #[test]
+fn a_redis_save_that_never_ends_is_given_up_and_costs_only_redis() {
+    let mut day = Day::new(33);
+    day.appliance.change_state(|state| state.knobs.redis_stuck = true).unwrap();
+    let report = day.backup().unwrap();
+    assert_eq!(report.outcome, Outcome::Partial);
+    let redis = row(&report, "redis");
+    assert_eq!(redis.outcome, Outcome::Failed);
+    assert!(redis.problems[0].contains("`save Redis` stalled"), "{:?}", redis.problems);
+    assert_eq!(row(&report, "repositories").outcome, Outcome::Complete);
+    day.appliance.change_state(|state| state.knobs.redis_stuck = false).unwrap();
+    day.assert_recovers();
+}
+
+#[test]
 fn the_gate_of_another_client_is_respected() {
     let mut day = Day::new(28);
     let gate = day.appliance.disk("/data/user/repositories/.sync_in_progress");
