@@ -85,7 +85,7 @@ fn a_dump_that_breaks_makes_the_snapshot_partial_and_keeps_the_last_good_dump() 
 #[test]
 fn a_passing_fault_costs_nothing() {
     let mut day = Day::new(22);
-    let fault = Fault { times: Some(1), ..after(3000, Fault::at_door("tar --create", Action::Cut)) };
+    let fault = Fault { times: Some(1), ..after(3000, Fault::at_door("--create --format=gnu", Action::Cut)) };
     day.appliance.set_faults(vec![fault]).unwrap();
     let report = day.backup().unwrap();
     assert_eq!(report.outcome, Outcome::Complete, "{report:#?}");
@@ -95,7 +95,7 @@ fn a_passing_fault_costs_nothing() {
 #[test]
 fn a_file_stream_that_always_breaks_never_counts_as_complete() {
     let mut day = Day::new(23);
-    day.appliance.set_faults(vec![after(3000, Fault::at_door("tar --create", Action::Cut))]).unwrap();
+    day.appliance.set_faults(vec![after(3000, Fault::at_door("--create --format=gnu", Action::Cut))]).unwrap();
     let report = day.backup().unwrap();
     assert_eq!(report.outcome, Outcome::Partial);
     assert_eq!(row(&report, "repositories").outcome, Outcome::Failed, "{report:#?}");
