@@ -95,7 +95,9 @@ fn a_passing_fault_costs_nothing() {
 #[test]
 fn a_file_stream_that_always_breaks_never_counts_as_complete() {
     let mut day = Day::new(23);
-    day.appliance.set_faults(vec![after(3000, Fault::at_door("--create --format=gnu", Action::Cut))]).unwrap();
+    day.appliance
+        .set_faults(vec![after(3000, Fault::at_door("--create --format=gnu", Action::Cut))])
+        .unwrap();
     let report = day.backup().unwrap();
     assert_eq!(report.outcome, Outcome::Partial);
     assert_eq!(row(&report, "repositories").outcome, Outcome::Failed, "{report:#?}");
