@@ -1,7 +1,7 @@
 //! Taking over what others backed up: data directories of backup-utils, and snapshots of the appliance's own Backup Service.
 //!
 //! Both have the same layout (contract §4, §11.2), so one builder makes a snapshot's tree out of a folder, wherever the folder is:
-//! [`data`] looks at a data directory → [`plan`] decides (a value) → [`run`] reads one snapshot after the other, oldest first, each
+//! [`data`] looks at a data directory → [`plan`] decides (a value) → [`mod@run`] reads one snapshot after the other, oldest first, each
 //! compared with the one before → a sealed snapshot for each. [`service`] does it for one folder on the appliance.
 
 pub mod chain;

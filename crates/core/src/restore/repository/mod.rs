@@ -1,7 +1,7 @@
 //! One repository out of a snapshot, with its wiki and its LFS objects, as something that every Git client takes: a bare repository, a
 //! bundle, or a push to a new home.
 //!
-//! Only what the repository needs is read: [`find`] looks its path up, [`plan`] lists its files and those of the store that it borrows
+//! Only what the repository needs is read: [`find`] looks its path up, [`mod@plan`] lists its files and those of the store that it borrows
 //! from, [`gather`](mod@gather) writes them into a private folder beside the target, `git` makes them stand alone and proves that nothing is missing,
 //! and only then the result gets its name.
 //!
