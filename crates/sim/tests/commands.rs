@@ -79,7 +79,7 @@ fn applying_the_configuration_registers_what_is_on_disk() {
         assert_eq!(door.run("ghe-config-apply", b"").code, Some(0));
         assert_eq!(
             door.run("github-env ./bin/dgit-cluster-backup-routes | grep -c /nw/", b"").text(),
-            "10\n"
+            "11\n"
         );
         assert_eq!(door.run("[ -f /etc/github/configured ]", b"").code, Some(0));
     });
