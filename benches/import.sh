@@ -49,7 +49,7 @@ for n in $(seq 1 $((count - 1))); do
     cp --remove-destination "$work/data/$before/$file" "$work/data/$name/$file.new"
     mv "$work/data/$name/$file.new" "$work/data/$name/$file"
   done
-  zcat "$work/data/$before/mysql.sql.gz" | sed "1i -- MySQL dump of hour $n" | gzip -1 > "$work/mysql"
+  zcat "$work/data/$before/mysql.sql.gz" | sed "1i -- hour $n" | gzip -1 > "$work/mysql"
   mv "$work/mysql" "$work/data/$name/mysql.sql.gz"
   before=$name
 done

@@ -3,6 +3,8 @@
 //! The manifest travels as text exactly as it was signed, so that nobody has to agree on a canonical form. It names the tree, and with it
 //! every byte of the snapshot, because the vault's ids are hashes of what they name.
 
+pub mod chain;
+
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
@@ -127,6 +129,37 @@ struct Envelope {
     signature: String,
 }
 
+/// A text and its signature.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SignedText {
+    text: String,
+    key: String,
+    signature: String,
+}
+
+impl SignedText {
+    /// The text, if the signature fits it.
+    ///
+    /// # Errors
+    /// [`SealError::Unreadable`], [`SealError::BadSignature`].
+    pub fn verified(&self) -> Result<&str, SealError> {
+        verify(&self.text, &self.key, &self.signature)?;
+        Ok(&self.text)
+    }
+
+    /// The public key that is said to have signed it, base64.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The signature, base64.
+    #[must_use]
+    pub fn signature(&self) -> &str {
+        &self.signature
+    }
+}
+
 /// A manifest whose signature was checked.
 #[derive(Clone, Debug)]
 pub struct Seal {
@@ -136,6 +169,19 @@ pub struct Seal {
     pub hash: String,
     /// The public key that signed it, base64.
     pub key: String,
+}
+
+impl Seal {
+    /// Its place in the order of seals; none when it names no moment.
+    #[must_use]
+    pub fn link(&self) -> Option<chain::Link> {
+        Some(chain::Link {
+            hash: self.hash.clone(),
+            previous: self.manifest.previous.clone(),
+            started: self.manifest.started.parse().ok()?,
+            key: self.key.clone(),
+        })
+    }
 }
 
 /// Why a snapshot has no good seal.
@@ -200,6 +246,13 @@ impl SealKey {
         BASE64.encode(self.0.verifying_key().as_bytes())
     }
 
+    /// Signs a text.
+    #[must_use]
+    pub fn sign(&self, text: String) -> SignedText {
+        let signature = BASE64.encode(self.0.sign(text.as_bytes()).to_bytes());
+        SignedText { text, key: self.public(), signature }
+    }
+
     /// Signs a manifest; the result goes into the snapshot's description.
     ///
     /// # Errors
@@ -207,13 +260,8 @@ impl SealKey {
     pub fn seal(&self, manifest: &Manifest) -> Result<String, SealError> {
         let unreadable = |source: serde_json::Error| SealError::Unreadable(source.to_string());
         let text = serde_json::to_string(manifest).map_err(unreadable)?;
-        let signature = self.0.sign(text.as_bytes());
-        let envelope = Envelope {
-            ghevault: FORMAT,
-            manifest: text,
-            key: self.public(),
-            signature: BASE64.encode(signature.to_bytes()),
-        };
+        let SignedText { text, key, signature } = self.sign(text);
+        let envelope = Envelope { ghevault: FORMAT, manifest: text, key, signature };
         serde_json::to_string(&envelope).map_err(unreadable)
     }
 }
@@ -227,23 +275,9 @@ pub fn read(description: Option<&str>, tree: &str) -> Result<Seal, SealError> {
     if !text.trim_start().starts_with('{') {
         return Err(SealError::Missing);
     }
-    let unreadable = |what: &str| SealError::Unreadable(what.into());
     let envelope: Envelope =
         serde_json::from_str(text).map_err(|source| SealError::Unreadable(source.to_string()))?;
-    let key: [u8; 32] = BASE64
-        .decode(&envelope.key)
-        .ok()
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| unreadable("bad public key"))?;
-    let signature: [u8; 64] = BASE64
-        .decode(&envelope.signature)
-        .ok()
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| unreadable("bad signature"))?;
-    VerifyingKey::from_bytes(&key)
-        .map_err(|_| unreadable("bad public key"))?
-        .verify(envelope.manifest.as_bytes(), &Signature::from_bytes(&signature))
-        .map_err(|_| SealError::BadSignature)?;
+    verify(&envelope.manifest, &envelope.key, &envelope.signature)?;
     let manifest: Manifest = serde_json::from_str(&envelope.manifest)
         .map_err(|source| SealError::Unreadable(source.to_string()))?;
     if manifest.tree != tree {
@@ -251,6 +285,28 @@ pub fn read(description: Option<&str>, tree: &str) -> Result<Seal, SealError> {
     }
     let hash = hex::encode(Sha256::digest(envelope.manifest.as_bytes()));
     Ok(Seal { manifest, hash, key: envelope.key })
+}
+
+/// Whether a signature (base64) of a public key (base64) fits a text.
+///
+/// # Errors
+/// It does not, or one of the two cannot be read.
+pub(crate) fn verify(text: &str, key: &str, signature: &str) -> Result<(), SealError> {
+    let unreadable = |what: &str| SealError::Unreadable(what.into());
+    let key: [u8; 32] = BASE64
+        .decode(key)
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| unreadable("bad public key"))?;
+    let signature: [u8; 64] = BASE64
+        .decode(signature)
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| unreadable("bad signature"))?;
+    VerifyingKey::from_bytes(&key)
+        .map_err(|_| unreadable("bad public key"))?
+        .verify(text.as_bytes(), &Signature::from_bytes(&signature))
+        .map_err(|_| SealError::BadSignature)
 }
 
 #[cfg(test)]

@@ -3,8 +3,17 @@
 //! The core's errors say what, where and why; this face adds the kind (which fixes the exit code) and the hints.
 //! The translation of each stage's errors stands in `error/from_core.rs`.
 
+#[cfg(test)]
+mod catalogue;
+mod from_aws;
 mod from_core;
 mod from_failover;
+mod from_operation;
+mod from_retention;
+mod from_vault;
+mod from_witness;
+
+pub use from_aws::no_secret;
 
 use std::{error::Error, fmt};
 

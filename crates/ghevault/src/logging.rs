@@ -1,4 +1,4 @@
-//! Log lines: to stderr (beside the bars, never through them) or to a file, as text or as JSON.
+//! Log lines: to stderr (beside the bars, never through them), to a file, or as the output of the daemon; as text or as JSON.
 
 use crate::{
     config::Settings,
@@ -13,18 +13,22 @@ use std::{
 };
 use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
 
-/// Installs the log. `RUST_LOG` sets what is logged; without it warnings only, and with a log file information too.
+/// Libraries that warn of what is no trouble: the program has its time zones in itself, an image without any is as it should be.
+const QUIET: &str = "jiff=error";
+
+/// Installs the log. `RUST_LOG` sets what is logged; without it warnings only, and with a log file, or of the daemon, information too.
 ///
 /// # Errors
 /// The log file cannot be opened, or `RUST_LOG` is not understood.
-pub fn install(settings: &Settings, screen: Screen) -> CommandResult {
+pub fn install(settings: &Settings, screen: Screen, daemon: bool) -> CommandResult {
     let default = match (&settings.log_file, screen.quiet) {
         (Some(_), _) => "info",
+        _ if daemon => "info",
         (None, true) => "error",
         (None, false) => "warn",
     };
     let text = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
-    let filter = EnvFilter::try_new(text.as_deref().unwrap_or(default))
+    let filter = EnvFilter::try_new(text.unwrap_or_else(|| format!("{default},{QUIET}")))
         .map_err(|error| CommandError::usage("RUST_LOG is not understood").because_of(Some(&error)))?;
     let (writer, on_stderr) = match &settings.log_file {
         Some(path) => {
@@ -35,13 +39,14 @@ pub fn install(settings: &Settings, screen: Screen) -> CommandResult {
                 })?;
             (BoxMakeWriter::new(Mutex::new(file)), false)
         }
+        None if daemon => (BoxMakeWriter::new(io::stdout), false),
         None => (BoxMakeWriter::new(|| BesideBars), true),
     };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer)
         .with_ansi(on_stderr && output::stderr_is_terminal());
-    if settings.log_json {
+    if settings.log_json.unwrap_or(daemon) {
         builder.json().init();
     } else {
         builder.with_target(false).init();

@@ -9,6 +9,7 @@ mod error;
 mod logging;
 mod output;
 mod process;
+mod web;
 
 use error::{CommandError, CommandResult};
 use std::process::ExitCode;
@@ -30,14 +31,18 @@ fn main() -> ExitCode {
 
 /// Runs the verb of a parsed command line.
 fn run(cli: cli::Cli) -> CommandResult {
+    // What only tells of the program itself works with any configuration.
+    if let Some(end) = cli::about(&cli) {
+        return end;
+    }
     let interrupt = process::Interrupt::install(cli.global.json)?;
     let settings = cli.global.settings()?;
     let screen = output::Screen::new(cli.global.json, cli.global.quiet);
-    logging::install(&settings, screen)?;
+    logging::install(&settings, screen, cli.verb.is_daemon())?;
     for note in &settings.notes {
         tracing::info!("{note}");
     }
-    cli::dispatch(cli.verb, &cli::Invocation { settings, screen, interrupt })
+    cli::dispatch(cli.verb, &cli::Invocation::new(settings, cli.global, screen, interrupt))
 }
 
 /// Shows an error and turns it into the exit code.

@@ -27,6 +27,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// The allocator's number of arenas: threads that hand buffers of megabytes to each other leave holes in many of them.
 const ARENAS: (&str, &str) = ("MALLOC_ARENA_MAX", "2");
 
+/// Where the system shows a program its own file.
+const OWN_FILE: &str = "/proc/self/exe";
+
 /// Makes sure that the process runs in UTC, with few arenas, and leaves no core dumps.
 ///
 /// Trees in a vault carry time stamps with the zone of the process, so a zone that changes would rewrite all of them.
@@ -36,9 +39,10 @@ const ARENAS: (&str, &str) = ("MALLOC_ARENA_MAX", "2");
 /// The program cannot be started again.
 pub fn prepare() -> CommandResult {
     let arenas = env::var_os(ARENAS.0);
-    if arenas.is_none() || env::var_os("TZ").is_none_or(|zone| zone != "UTC") {
+    let in_utc = env::var_os("TZ").is_some_and(|zone| zone == "UTC");
+    if arenas.is_none() || !in_utc {
         let mut arguments = env::args_os();
-        let mut again = Command::new("/proc/self/exe");
+        let mut again = Command::new(OWN_FILE);
         if let Some(name) = arguments.next() {
             again.arg0(name);
         }
@@ -47,14 +51,28 @@ pub fn prepare() -> CommandResult {
             .env("TZ", "UTC")
             .env(ARENAS.0, arenas.unwrap_or_else(|| ARENAS.1.into()))
             .exec();
-        return Err(CommandError::failure("cannot start again in the time zone UTC")
-            .because_of(Some(&failure))
-            .hint("Set TZ=UTC in the environment."));
+        // Many arenas cost memory and nothing else.
+        if !in_utc {
+            return Err(not_again(&failure));
+        }
     }
     if let Err(error) = harden_process(Inspection::Unchanged) {
         output::complain(&format!("warning: core dumps cannot be switched off: {error}"));
     }
     Ok(())
+}
+
+/// Why the program cannot be started again, and what helps.
+fn not_again(failure: &std::io::Error) -> CommandError {
+    let hidden = failure.kind() == std::io::ErrorKind::NotFound;
+    let why = if hidden {
+        format!(": {OWN_FILE} is not there, so /proc is hidden or not mounted")
+    } else {
+        String::new()
+    };
+    CommandError::failure(format!("cannot start again in the time zone UTC{why}"))
+        .because_of(Some(failure))
+        .hint("Set TZ=UTC in the environment: then nothing is started again. The container image has it.")
 }
 
 /// What SIGINT and SIGTERM do: ask a verb that holds something to end, end all others at once.

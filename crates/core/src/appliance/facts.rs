@@ -297,7 +297,7 @@ fn read(text: &str, host: &str) -> Result<Facts, FactsError> {
         clock_s: get("clock").parse().unwrap_or(0),
         flags,
         present,
-        free_bytes: get("free").parse::<u64>().ok().map(|kib| kib * 1024),
+        free_bytes: get("free").parse::<u64>().ok().map(|kib| kib.saturating_mul(1024)),
         passwd,
         group,
         backup_service_running: one.contains_key("service"),
@@ -312,6 +312,15 @@ fn read(text: &str, host: &str) -> Result<Facts, FactsError> {
 pub(crate) fn read_for_tests(more: &str) -> Facts {
     let text = format!("version=GitHub Enterprise Server 3.11.0\n{more}end=1\n");
     read(&text, "h").expect("a plain answer is understood")
+}
+
+/// Both parsers, for [`crate::fuzzing`].
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(text: &str) {
+    let _ = read(text, "h");
+    if let Some(version) = Version::parse(text.trim()) {
+        assert_eq!(Version::parse(&version.to_string()), Some(version));
+    }
 }
 
 /// The release in a line such as `GitHub Enterprise Server version 3.11.0` or `GitHub Enterprise Server 3.11.0 ami 2024-01-01 abc`.
@@ -343,6 +352,11 @@ mod tests {
         ] {
             assert_eq!(version_in(line).as_deref(), Some("3.6.1"), "{line}");
         }
+    }
+
+    #[test]
+    fn a_disk_of_impossible_size_is_no_panic() {
+        assert_eq!(read_for_tests(&format!("free={}\n", u64::MAX)).free_bytes, Some(u64::MAX));
     }
 
     #[test]

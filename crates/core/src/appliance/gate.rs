@@ -1,7 +1,8 @@
 //! The pause of Git maintenance on the appliance (contract §3.2), held as a lease.
 //!
-//! The gate file has no owner and no counter, so: it is made exclusively, another client's gate is never taken over or removed, and ours
-//! is removed only while it is still the very file that we made.
+//! Only the existence of the gate file counts, it has no owner and no counter (contract §3.2). So: it is made exclusively, another client's
+//! gate is never taken over or removed, and ours is removed only while it is still the very file that we made. Ours has a content, too, by
+//! which the host that made it knows it again, even if the appliance lost power before it could tell us that the file is there.
 
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,31 @@ pub struct GateSettings {
     pub drain_s: u64,
     /// How long to wait for another client's gate to go away.
     pub wait: Duration,
+    /// Who closes it; none leaves the file empty.
+    pub owner: Option<GateOwner>,
+}
+
+/// Who closed a gate: the content of its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateOwner {
+    /// Id of the backup host's state folder.
+    pub host: String,
+    /// Process there.
+    pub pid: u32,
+}
+
+impl GateOwner {
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.strip_prefix("ghevault ")?.split(' ');
+        let (host, pid) = (words.next()?.to_owned(), words.next()?.parse().ok()?);
+        Some(Self { host, pid })
+    }
+}
+
+impl std::fmt::Display for GateOwner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ghevault {} {}", self.host, self.pid)
+    }
 }
 
 /// Which file a gate is: inode and modification time.
@@ -124,6 +150,7 @@ fn gate_file(repositories: &str) -> String {
 /// The shell of the gate. The folder keeps the time that it had before: a snapshot equals the appliance in this, too.
 fn script(settings: &GateSettings) -> LeaseScript {
     let drain = settings.drain_s;
+    let owner = quote(&settings.owner.as_ref().map(ToString::to_string).unwrap_or_default());
     LeaseScript {
         label: "pause Git maintenance".into(),
         prepare: format!(
@@ -136,7 +163,7 @@ fn script(settings: &GateSettings) -> LeaseScript {
         ),
         // `set -C` refuses to open an existing file: making the gate is exclusive.
         enter: format!(
-            "sudo -u git sh -c 'set -C; : > \"$1\"' sh \"$f\" 2>/dev/null || {{ sudo test -e \"$f\" && busy; \
+            "sudo -u git sh -c 'set -C; printf %s \"$2\" > \"$1\"' sh \"$f\" {owner} 2>/dev/null || {{ sudo test -e \"$f\" && busy; \
              echo \"cannot create $f\"; exit 6; }}\n\
              said=$(mark)\nkeep\nn=0\n\
              while ps axo args | grep -Eq '^git( -.*)? (nw-repack|gc)( |$)'; do\n\
@@ -165,6 +192,29 @@ pub fn status(channel: &dyn Channel, repositories: &str) -> Result<Option<(GateM
     }))
 }
 
+/// Removes the gate file if its content says that this host closed it, in a process that is there no longer; `lives` tells.
+///
+/// # Errors
+/// The appliance cannot be asked.
+pub fn remove_left(
+    channel: &dyn Channel,
+    repositories: &str,
+    host: &str,
+    lives: impl Fn(u32) -> bool,
+) -> Result<bool, ChannelError> {
+    let file = gate_file(repositories);
+    let read = format!("sudo head -c 100 {file} 2>/dev/null");
+    let out = channel.run(&RemoteCommand::new("look who has paused Git maintenance", read.clone()), &[])?;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let ours = GateOwner::parse(&text).is_some_and(|owner| owner.host == host && !lives(owner.pid));
+    if !ours {
+        return Ok(false);
+    }
+    let script = format!("[ \"$({read})\" = {} ] && sudo rm -f {file}", quote(&text));
+    let out = channel.run(&RemoteCommand::new("remove the maintenance gate of a dead run", script), &[])?;
+    Ok(out.exit.status.success())
+}
+
 /// Removes the gate file if it is still the file `mark`.
 ///
 /// # Errors
@@ -177,4 +227,18 @@ pub fn remove(channel: &dyn Channel, repositories: &str, mark: &GateMark) -> Res
     );
     let out = channel.run(&RemoteCommand::new("remove the maintenance gate", script), &[])?;
     Ok(out.exit.status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::GateOwner;
+
+    #[test]
+    fn an_owner_is_read_as_it_was_written_and_nothing_else_is_one() {
+        let owner = GateOwner { host: "0a1b".into(), pid: 17 };
+        assert_eq!(GateOwner::parse(&owner.to_string()), Some(owner));
+        for text in ["", "ghevault", "ghevault 0a1b", "ghevault 0a1b x", "somebody 0a1b 17"] {
+            assert_eq!(GateOwner::parse(text), None, "{text}");
+        }
+    }
 }

@@ -49,9 +49,14 @@ impl GitConfig {
 
     /// All keys in full, e.g. `secrets.manage-auth.argon-secret`, in order.
     pub fn keys(&self) -> impl Iterator<Item = String> {
-        self.values.keys().map(|(section, sub, name)| match sub.as_str() {
-            "" => format!("{section}.{name}"),
-            sub => format!("{section}.{sub}.{name}"),
+        self.entries().map(|(key, _)| key)
+    }
+
+    /// All keys in full with their values, in order.
+    pub fn entries(&self) -> impl Iterator<Item = (String, &str)> {
+        self.values.iter().map(|((section, sub, name), value)| match sub.as_str() {
+            "" => (format!("{section}.{name}"), value.as_str()),
+            sub => (format!("{section}.{sub}.{name}"), value.as_str()),
         })
     }
 

@@ -50,12 +50,18 @@ impl SecretRow {
     /// Whether an appliance with these facts has the secret.
     #[must_use]
     pub fn applies(&self, facts: &Facts) -> bool {
+        self.applies_to(&facts.version, |flag| facts.flag(flag))
+    }
+
+    /// Whether an appliance of this release has the secret, where `flag` says which of its features are on.
+    #[must_use]
+    pub fn applies_to(&self, release: &Version, flag: impl Fn(&str) -> bool) -> bool {
         let version = |(major, minor, patch): (u64, u64, u64)| Version::new(major, minor, patch);
         match self.when {
             When::Always => true,
-            When::Since(major, minor, patch) => facts.version >= version((major, minor, patch)),
-            When::Between(from, before) => facts.version >= version(from) && facts.version < version(before),
-            When::Flag(flag) => facts.flag(flag),
+            When::Since(major, minor, patch) => *release >= version((major, minor, patch)),
+            When::Between(from, before) => *release >= version(from) && *release < version(before),
+            When::Flag(name) => flag(name),
         }
     }
 

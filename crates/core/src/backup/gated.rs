@@ -1,7 +1,7 @@
 //! The part of a run during which Git maintenance is paused (contract §3.2): on the appliance, on the replicas of a primary, and on the
 //! nodes of a cluster that hold repositories or storage.
 
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
 
 use super::{
     context::Context,
@@ -12,10 +12,10 @@ use crate::{
         channel::{Channel, RemoteCommand},
         facts::Role,
         fleet::{Node, Nodes, Relay},
-        gate::{Gate, GateError, GateSettings},
+        gate::{self, Gate, GateError, GateOwner, GateSettings},
         lease::LeaseError,
     },
-    state::{GateRecord, NodeGate},
+    state::{GateRecord, NodeGate, runs_elsewhere},
 };
 
 /// A machine on which maintenance is to be paused.
@@ -42,7 +42,8 @@ pub(super) fn gated(
     }
     let relay = Relay::through(ctx.channel);
     let posts = posts(ctx, &relay, warnings);
-    let gates = take(ctx, &posts, warnings).inspect_err(|_| ctx.settings.cancel.cancel())?;
+    let owner = GateOwner { host: inputs.state.host_id()?, pid: std::process::id() };
+    let gates = take(ctx, &posts, &owner, warnings).inspect_err(|_| ctx.settings.cancel.cancel())?;
     let left = write_down(ctx, inputs, &gates)?;
     std::thread::scope(|scope| {
         for name in wanted {
@@ -50,9 +51,12 @@ pub(super) fn gated(
         }
     });
     let held = gates.first().map_or(Duration::ZERO, |(_, gate)| gate.held());
-    let mut lost = None;
+    let (mut lost, mut closed) = (None, Vec::new());
     for (post, gate) in gates {
+        let mark = gate.mark().cloned();
         let Err(why) = gate.release() else { continue };
+        // A machine that died with its gate closed finds it closed when it is back.
+        closed.extend(mark.map(|mark| NodeGate { node: post.name.clone(), mark }));
         let text = format!("the maintenance gate on {} was lost: {why}", shown(&post.name));
         if !post.needed || ctx.machines.is_lost(&post.name) {
             ctx.machines.tell(&post.name, text.clone());
@@ -65,7 +69,7 @@ pub(super) fn gated(
     }
     match lost {
         None => {
-            match left {
+            match with(left, closed, &ctx.settings.host) {
                 Some(record) => inputs.state.record_gate(&record)?,
                 None => inputs.state.forget_gate()?,
             }
@@ -78,6 +82,19 @@ pub(super) fn gated(
         })
         .into()),
     }
+}
+
+/// The record of gates that may still be closed: what `left` names, and `closed`.
+fn with(left: Option<GateRecord>, closed: Vec<NodeGate>, host: &str) -> Option<GateRecord> {
+    let mut closed = closed.into_iter();
+    let mut record = if let Some(record) = left {
+        record
+    } else {
+        let first = closed.next()?;
+        GateRecord { node: first.node, ..GateRecord::single(host, first.mark, std::process::id()) }
+    };
+    record.others.extend(closed);
+    Some(record)
 }
 
 fn shown(name: &str) -> &str {
@@ -132,14 +149,31 @@ fn replicas(ctx: &Context<'_>, warnings: &mut Vec<String>) -> Vec<String> {
 fn take<'a>(
     ctx: &Context<'_>,
     posts: &'a [Post<'a>],
+    owner: &GateOwner,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<(&'a Post<'a>, Gate)>, GateError> {
-    let settings = |post: &Post<'_>| GateSettings {
-        repositories: format!("{}/repositories", ctx.settings.data_root),
+    let repositories = format!("{}/repositories", ctx.settings.data_root);
+    let settings = |wait| GateSettings {
+        repositories: repositories.clone(),
         drain_s: ctx.settings.drain_s,
-        wait: if post.needed { ctx.settings.gate_wait } else { Duration::ZERO },
+        wait,
+        owner: Some(owner.clone()),
     };
-    let one = |post: &Post<'_>| Gate::take(&*post.channel, &settings(post));
+    let healed = Mutex::new(Vec::new());
+    let one = |post: &Post<'_>| match Gate::take(&*post.channel, &settings(Duration::ZERO)) {
+        Err(GateError::Busy { .. }) => {
+            // Closed by a run of ours that died, or whose machine died, before it could write that down.
+            if gate::remove_left(&*post.channel, &repositories, &owner.host, runs_elsewhere)
+                .map_err(LeaseError::Channel)?
+                && let Ok(mut healed) = healed.lock()
+            {
+                healed.push(shown(&post.name).to_owned());
+            }
+            let wait = if post.needed { ctx.settings.gate_wait } else { Duration::ZERO };
+            Gate::take(&*post.channel, &settings(wait))
+        }
+        other => other,
+    };
     let one = &one;
     let ends: Vec<Result<Gate, GateError>> = std::thread::scope(|scope| {
         let threads: Vec<_> = posts.iter().map(|post| scope.spawn(move || one(post))).collect();
@@ -149,6 +183,12 @@ fn take<'a>(
         };
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(ended)).collect()
     });
+    let healed = healed.into_inner().unwrap_or_default();
+    warnings.extend(
+        healed
+            .iter()
+            .map(|name| format!("a maintenance gate that an earlier run had left on {name} was removed")),
+    );
     let mut gates = Vec::new();
     for (post, end) in posts.iter().zip(ends) {
         match (end, post.node) {
@@ -195,4 +235,24 @@ fn write_down(
         others,
     })?;
     Ok(left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::appliance::gate::GateMark;
+
+    #[test]
+    fn gates_that_did_not_open_stay_in_the_books_beside_those_of_earlier_runs() {
+        let gate = |node: &str, inode| NodeGate { node: node.into(), mark: GateMark { inode, mtime: 1 } };
+        assert_eq!(with(None, Vec::new(), "h"), None);
+        let record = with(None, vec![gate("b", 2), gate("c", 3)], "h").expect("a record");
+        assert_eq!(
+            (record.node.as_str(), record.mark.inode, &record.others[..]),
+            ("b", 2, &[gate("c", 3)][..])
+        );
+        let record = with(Some(record), vec![gate("d", 4)], "h").expect("a record");
+        assert_eq!(record.others, [gate("c", 3), gate("d", 4)]);
+        assert_eq!(record.host, "h");
+    }
 }

@@ -19,7 +19,7 @@ pub(super) fn heal_gates(
     warnings: &mut Vec<String>,
 ) -> Result<(), BackupError> {
     let Some(record) = inputs.state.gate()? else { return Ok(()) };
-    if runs_elsewhere(record.pid) || !ours(&record, &inputs.settings.host, facts) {
+    if record.holder_lives() || !ours(&record, &inputs.settings.host, facts) {
         return Ok(());
     }
     let repositories = format!("{}/repositories", inputs.settings.data_root);
@@ -93,16 +93,6 @@ fn with_node<T>(
     } else {
         act(&*Relay::through(inputs.channel).channel(node)?)
     }
-}
-
-/// Whether the process that recorded a gate is still there, and is not this one: in a container every run has the same number.
-fn runs_elsewhere(pid: u32) -> bool {
-    if pid == std::process::id() {
-        return false;
-    }
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    // A process of somebody else is no run of ours.
-    pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! Joins what the datasets contributed into the tree of the new snapshot.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Instant,
 };
 
 use super::{
     commit::Joined,
     context::{CaptureError, Captured, Context},
-    pages,
+    layers, pages,
     report::DatasetReport,
     run::{BackupError, BackupInputs, Done},
 };
@@ -82,10 +82,12 @@ impl<'a> Finished<'a, '_> {
         drop_taken_over(ctx, &mut graft)?;
         prune_removals(&mut graft);
         // Repositories that were not taken again keep the digests and names that they had.
+        let mut known_refs: HashMap<Vec<u8>, [u8; 32]> = HashMap::new();
         if let Some(parent) = ctx.parent {
-            for (path, digest) in pages::read_all(ctx.reader, parent, pages::REFS)? {
-                if units.contains_key(&path) {
-                    refs.entry(path).or_insert(digest);
+            known_refs = pages::read_all(ctx.reader, parent, pages::REFS)?;
+            for (path, digest) in &known_refs {
+                if units.contains_key(path) {
+                    refs.entry(path.clone()).or_insert(*digest);
                 }
             }
             for (path, name) in pages::read_all(ctx.reader, parent, pages::NAMES)? {
@@ -95,8 +97,8 @@ impl<'a> Finished<'a, '_> {
             }
         }
         write_small(ctx, &mut graft, facts)?;
-        write_pages(ctx, &mut graft, pages::UNITS, &units)?;
-        write_pages(ctx, &mut graft, pages::REFS, &refs)?;
+        write_layers(ctx, &mut graft, pages::UNITS, ctx.known, &units)?;
+        write_layers(ctx, &mut graft, pages::REFS, &known_refs, &refs)?;
         write_pages(ctx, &mut graft, pages::NAMES, &names)?;
         let tree = graft.apply(ctx.reader, ctx.writer, ctx.parent)?;
         Ok(Joined { inputs, facts, topology, tree, rows, held, warnings, started: ctx.started, clock })
@@ -185,14 +187,35 @@ fn write_small(ctx: &Context<'_>, graft: &mut Graft, facts: &Facts) -> Result<()
     Ok(())
 }
 
-/// The pages of one kind of record; pages that are empty now are removed.
-fn write_pages<V: AsRef<[u8]>>(
+/// The records of one kind, over those of the parent, which are `before`.
+fn write_layers<V: AsRef<[u8]> + PartialEq>(
     ctx: &Context<'_>,
     graft: &mut Graft,
     folder: &str,
-    records: &BTreeMap<Vec<u8>, V>,
+    before: &HashMap<Vec<u8>, V>,
+    now: &BTreeMap<Vec<u8>, V>,
 ) -> Result<(), VaultError> {
-    let new = pages::write(records.iter().map(|(path, value)| (&path[..], value.as_ref())));
+    let shape = match ctx.parent {
+        Some(parent) => pages::shape(ctx.reader, parent, folder)?,
+        None => layers::Shape::default(),
+    };
+    let plan = layers::plan(&shape, before, now);
+    graft.remove.extend(plan.remove.iter().map(|name| format!("{folder}/{name}").into_bytes()));
+    for (name, content) in plan.write {
+        let path = format!("{folder}/{name}").into_bytes();
+        graft.replace.insert(path.clone(), ctx.store_bytes(&path, &content)?);
+    }
+    Ok(())
+}
+
+/// The plain pages of names; pages that are empty now are removed.
+fn write_pages(
+    ctx: &Context<'_>,
+    graft: &mut Graft,
+    folder: &str,
+    records: &BTreeMap<Vec<u8>, Vec<u8>>,
+) -> Result<(), VaultError> {
+    let new = pages::write(records.iter().map(|(path, value)| (&path[..], &value[..])));
     let names: BTreeSet<Vec<u8>> = new.keys().map(|name| name.clone().into_bytes()).collect();
     graft.remove.extend(ctx.gone_from(folder.as_bytes(), &names)?);
     for (name, content) in new {

@@ -2,6 +2,7 @@
 
 mod commit;
 pub mod context;
+pub mod courtesy;
 pub mod dataset;
 pub mod files;
 mod gated;
@@ -9,6 +10,7 @@ mod guard;
 mod heal;
 pub mod host_keys;
 mod join;
+pub mod layers;
 pub mod machines;
 pub mod mssql;
 pub mod names;

@@ -24,7 +24,8 @@ use super::{
 use crate::{
     appliance::{channel::Channel, facts, fleet::Nodes, gate::GateError},
     progress::{Event, Progress},
-    seal::{self, Outcome, Seal, SealError},
+    retention,
+    seal::{self, Seal, SealError},
     state::{StateError, StateFolder},
     vault::{Snapshot, SnapshotId, TreeId, Vault, VaultError, tree_hex},
 };
@@ -157,11 +158,7 @@ pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
         .collect();
     let promoted = same_appliance(&sealed, &facts, inputs.channel, settings, &mut warnings)?;
     let parent = sealed.last().map(|(snapshot, _)| Parent { id: snapshot.id, tree: snapshot.tree });
-    let previous = sealed
-        .iter()
-        .rev()
-        .find(|(_, seal)| seal.manifest.outcome == Outcome::Complete)
-        .map(|(_, seal)| seal.hash.clone());
+    let previous = retention::chain(inputs.vault, &list)?.pop().map(|seal| seal.hash);
 
     let reader = inputs.vault.index()?;
     let writer = inputs.vault.writer(&reader, &lease)?;

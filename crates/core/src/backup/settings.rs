@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::mssql::Cadence;
+use super::{courtesy::Courtesy, mssql::Cadence};
 use crate::appliance::facts::Facts;
 
 /// A flag that ends a run early and cleanly; shared with whoever may want to set it.
@@ -88,6 +88,8 @@ pub struct BackupSettings {
     pub unset_secrets: BTreeSet<String>,
     /// Program that backs up an external MySQL database in our place (contract §2.5); runs on this host.
     pub external_mysql_script: Option<PathBuf>,
+    /// What to wait for before the run begins.
+    pub courtesy: Courtesy,
     /// How long to wait for another client's gate.
     pub gate_wait: Duration,
     /// Longest silence of the appliance while it exports or reads.
@@ -114,6 +116,7 @@ impl BackupSettings {
             mssql_cadence: Cadence::default(),
             unset_secrets: BTreeSet::new(),
             external_mysql_script: None,
+            courtesy: Courtesy::default(),
             gate_wait: Duration::from_mins(1),
             idle: Duration::from_mins(10),
             cancel: CancelToken::new(),

@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use super::{
+    cluster,
     observe::{Doubt, Node, Observation},
     repl_status::{Level, ReplStatus},
     sight::Sight,
@@ -66,7 +67,10 @@ pub fn advise(seen: &Observation, vault: &VaultFacts, suspect_tampering: bool) -
         traps.extend(traps::of_restore(vault, sight.replicates()));
     }
     let host = match verdict {
-        Verdict::NothingToDo | Verdict::Wait => sight.serving().next().map(|(host, _)| host.to_owned()),
+        Verdict::NothingToDo | Verdict::Wait => {
+            let member = sight.nodes().find(|(_, node)| node.role == Role::Cluster && node.configured);
+            sight.serving().next().or(member).map(|(host, _)| host.to_owned())
+        }
         Verdict::Promote => promote.as_ref().map(|way| way.host.clone()),
         Verdict::Restore | Verdict::Investigate => None,
     };
@@ -82,11 +86,8 @@ impl Sight<'_> {
         if suspect_tampering {
             return self.tampered();
         }
-        if let Some((host, _)) = self.nodes().find(|(_, node)| node.role == Role::Cluster) {
-            let text = format!(
-                "`{host}` is a node of a cluster: its failover is not that of a pair, follow GitHub's cluster runbook"
-            );
-            return (Verdict::Investigate, vec![text]);
+        if let Some(verdict) = cluster::judge(self) {
+            return verdict;
         }
         match serving.first() {
             Some((host, node)) if node.maintenance => {

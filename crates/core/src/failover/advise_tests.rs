@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     appliance::{channel::ExitStatus, facts::Version},
     failover::{
+        cluster::ClusterHealth,
         observe::{Peer, Seen, State},
         repl_status::parse,
         ways::{KnownSnapshot, VerifiedSnapshot},
@@ -29,6 +30,7 @@ fn node(role: Role) -> Node {
         actions: false,
         host_key: None,
         replication: None,
+        cluster: None,
         peers: Vec::new(),
         gate_age_s: None,
     }
@@ -109,7 +111,11 @@ fn every_situation_has_its_verdict() {
     let working = answers("p", Node { maintenance: true, ..node(Role::Primary) });
     let alone = answers("s", node(Role::Standalone));
     let fresh = answers("f", Node { configured: false, ..node(Role::Standalone) });
-    let cluster = answers("c", node(Role::Cluster));
+    let cluster = |ready, maintenance| {
+        let said = if ready { "" } else { "Error: Not all nodes are online!" };
+        let cluster = Some(ClusterHealth { ready, said: said.into() });
+        answers("c", Node { maintenance, cluster, ..node(Role::Cluster) })
+    };
     let stopped = replica("r", "Replication is not running\n", 1);
     let mute = replica("r", "", 127);
     let rows: Vec<(&str, Vec<Seen>, VaultFacts, Verdict, &str)> = vec![
@@ -170,7 +176,22 @@ fn every_situation_has_its_verdict() {
         ("replicas only", vec![ok("r")], full(), Investigate, "`ghe-primary`"),
         ("only we do not reach it", vec![gone("p"), reaching("r")], full(), Investigate, "still reaches"),
         ("two primaries", vec![primary(), alone], full(), Investigate, "split brain"),
-        ("a cluster", vec![cluster], full(), Investigate, "cluster"),
+        ("a whole cluster", vec![cluster(true, false)], full(), NothingToDo, "all there"),
+        (
+            "a whole cluster of which one cannot be reached",
+            vec![gone("d"), cluster(true, false)],
+            full(),
+            NothingToDo,
+            "the cluster reaches",
+        ),
+        ("a cluster in maintenance", vec![cluster(true, true)], full(), Wait, "maintenance"),
+        (
+            "a cluster that has lost a machine",
+            vec![cluster(false, false)],
+            full(),
+            Investigate,
+            "Not all nodes",
+        ),
     ];
     for (name, hosts, vault, verdict, reason) in rows {
         let advice = ask(&hosts, &vault, false);

@@ -4,6 +4,7 @@
 //! an [`advise::Advice`], so that every situation of the worst hour is a row in a test.
 
 pub mod advise;
+pub mod cluster;
 pub mod observe;
 pub mod promote;
 pub mod repl_status;

@@ -6,7 +6,10 @@ use std::{sync::Arc, thread, time::Duration};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::repl_status::{self, ReplStatus};
+use super::{
+    cluster::{self, ClusterHealth},
+    repl_status::{self, ReplStatus},
+};
 use crate::appliance::{
     channel::{Channel, ChannelError, RemoteCommand, Running},
     facts::{self, Facts, FactsError, Role, Version},
@@ -109,6 +112,9 @@ pub struct Node {
     /// A replica's own word about its data; of a primary, what it hears from its replicas.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replication: Option<ReplStatus>,
+    /// What a machine of a cluster says of all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterHealth>,
     /// The other machines that its `cluster.conf` names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<Peer>,
@@ -208,6 +214,7 @@ fn node(channel: &dyn Channel, facts: &Facts, settings: &ObserveSettings) -> Nod
         actions: facts.flag("app.actions.enabled"),
         host_key: channel.host_key(),
         replication,
+        cluster: (facts.role == Role::Cluster).then(|| cluster::ask(channel)),
         peers: peers(channel, facts),
         gate_age_s: gate.ok().flatten().map(|(_, age_s)| age_s),
     }

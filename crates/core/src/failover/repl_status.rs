@@ -126,6 +126,14 @@ pub fn parse(stdout: &str, status: &ExitStatus) -> ReplStatus {
     ReplStatus { level, streams, said }
 }
 
+/// With every exit code, for [`crate::fuzzing`].
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(text: &str) {
+    for code in 0..4 {
+        let _ = parse(text, &ExitStatus::Code(code)).delay_s();
+    }
+}
+
 /// A line such as `OK: mysql replication is in sync`, also behind the name of a node (`ghe-replica: OK: …`).
 fn stream_in(line: &str) -> Option<Stream> {
     const WORDS: [(&str, Level); 3] =

@@ -108,13 +108,7 @@ fn secrets(
         let rows = SECRETS.iter().filter(|row| !row.best_effort && wanted(row));
         rows.map(|row| row.file).filter(|file| !root.contains(file.as_bytes())).collect()
     };
-    let at = |(major, minor, patch): (u64, u64, u64)| Version::new(major, minor, patch);
-    let of_release = missing(&|row| match row.when {
-        When::Always => true,
-        When::Since(major, minor, patch) => *version >= at((major, minor, patch)),
-        When::Between(from, before) => *version >= at(from) && *version < at(before),
-        When::Flag(_) => false,
-    });
+    let of_release = missing(&|row| row.applies_to(version, |_| false));
     let of_features = missing(&|row| matches!(row.when, When::Flag(name) if flag(name)));
     if !of_features.is_empty() {
         judgement.warnings.push(format!(

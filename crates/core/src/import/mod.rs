@@ -26,3 +26,15 @@ pub use plan::{ImportOptions, ImportPlan, Planned, Step};
 pub use record::recorded;
 pub use report::{ImportReport, Imported};
 pub use run::{ImportError, ImportInputs, run};
+
+/// What an appliance's service and a data directory say, for [`crate::fuzzing`].
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(text: &str) {
+    let _ = chain::Checkpoints::parse(text);
+    if let Some(look) = service_look::read(text) {
+        let _ = look.time(look.target.as_deref().unwrap_or_default());
+    }
+    for line in text.lines() {
+        let _ = (name::is_snapshot(line), name::time(line, Some(jiff::Timestamp::UNIX_EPOCH)));
+    }
+}

@@ -26,9 +26,10 @@ use crate::{
         pages,
     },
     progress::{Event, Progress},
-    seal::{self, Outcome, Source},
+    retention,
+    seal::{Outcome, Source},
     state::{StateError, StateFolder},
-    vault::{SnapshotId, TreeId, Vault, VaultError, WriteLease, tree_hex},
+    vault::{SnapshotId, TreeId, Vault, VaultError, WriteLease},
 };
 
 /// How long a dead import blocks the vault for the next run, at most.
@@ -109,12 +110,7 @@ pub fn run(inputs: &ImportInputs<'_>, plan: &ImportPlan) -> Result<ImportReport,
     let lease = inputs.vault.lock_for_writing("import", LEASE)?;
     let list = inputs.vault.snapshots()?;
     let known = recorded(&list, &inputs.vault.index()?)?;
-    let mut previous = list
-        .snapshots
-        .iter()
-        .filter_map(|one| seal::read(one.description.as_deref(), &tree_hex(&one.tree)).ok())
-        .rfind(|seal| seal.manifest.outcome == Outcome::Complete)
-        .map(|seal| seal.hash);
+    let mut previous = retention::chain(inputs.vault, &list)?.pop().map(|seal| seal.hash);
     let mut before: Option<Before> = None;
     let mut rows = Vec::new();
     for planned in &plan.snapshots {

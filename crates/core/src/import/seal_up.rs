@@ -1,6 +1,9 @@
 //! From a built tree to a sealed snapshot: the judgement, our own records, the manifest, and the snapshot file last of all.
 
-use std::time::Instant;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Instant,
+};
 
 use jiff::Timestamp;
 
@@ -12,7 +15,7 @@ use super::{
 };
 use crate::{
     appliance::{facts::Version, git_config::GitConfig, hostkeys::HostKey},
-    backup::{DATASETS, DatasetReport, files::tar_stream::TarStream, pages},
+    backup::{DATASETS, DatasetReport, files::tar_stream::TarStream, layers, pages},
     restore::appliance::content::flag,
     seal::{FORMAT, Manifest, Outcome, SealedDataset, Source},
     state::{StateError, StateFolder},
@@ -24,6 +27,10 @@ use crate::{
 
 /// Largest small file that is looked into, in bytes.
 const LOOKED_INTO_MAX: u64 = 16 << 20;
+
+/// Records of a parent, and those of a new snapshot, by path.
+type Known<const N: usize> = HashMap<Vec<u8>, [u8; N]>;
+type Records<const N: usize> = BTreeMap<Vec<u8>, [u8; N]>;
 
 /// What a snapshot says about the appliance that it is of.
 #[derive(Clone, Debug, Default)]
@@ -79,9 +86,9 @@ impl Builder<'_> {
             host_key: self.host_key(&built)?,
         };
 
-        self.put_pages(pages::UNITS, &built.units.clone(), &mut built)?;
-        let refs = self.all_refs(&built)?;
-        self.put_pages(pages::REFS, &refs, &mut built)?;
+        self.put_pages(pages::UNITS, self.known, &built.units.clone(), &mut built)?;
+        let (known, refs) = self.all_refs(&built)?;
+        self.put_pages(pages::REFS, &known, &refs, &mut built)?;
         let bytes = serde_json::to_vec(record).unwrap_or_default();
         self.put_record(FILE, &bytes, &mut built)?;
         built.root.insert(b"ghevault".to_vec());
@@ -97,26 +104,43 @@ impl Builder<'_> {
         Ok(Finished { tree, identity, rows, warnings: built.warnings })
     }
 
-    /// Ref digests of this snapshot: those that were made, and the parent's of repositories that did not change.
-    fn all_refs(&self, built: &Built) -> Result<std::collections::BTreeMap<Vec<u8>, [u8; 32]>, FolderError> {
+    /// Ref digests of the parent, and of this snapshot: those that were made, and the parent's of repositories that did not change.
+    fn all_refs(&self, built: &Built) -> Result<(Known<32>, Records<32>), FolderError> {
         let mut refs = built.refs.clone();
+        let mut known = Known::new();
         if let Some(parent) = self.parent {
-            for (path, digest) in pages::read_all(self.reader, parent, pages::REFS)? {
-                if built.units.contains_key(&path) {
-                    refs.entry(path).or_insert(digest);
-                }
+            known = pages::read_all(self.reader, parent, pages::REFS)?;
+            for (path, digest) in known.iter().filter(|(path, _)| built.units.contains_key(*path)) {
+                refs.entry(path.clone()).or_insert(*digest);
             }
         }
-        Ok(refs)
+        Ok((known, refs))
     }
 
+    /// Records of one kind, over those of the parent, which are `before`. The folder is written anew, so that pages that stay are put
+    /// into it again.
     fn put_pages<const N: usize>(
         &self,
         folder: &str,
-        records: &std::collections::BTreeMap<Vec<u8>, [u8; N]>,
+        before: &Known<N>,
+        now: &Records<N>,
         built: &mut Built,
     ) -> Result<(), FolderError> {
-        for (name, content) in pages::write(records.iter().map(|(path, value)| (&path[..], &value[..]))) {
+        let shape = match self.parent {
+            Some(parent) => pages::shape(self.reader, parent, folder)?,
+            None => layers::Shape::default(),
+        };
+        let plan = layers::plan(&shape, before, now);
+        for name in shape.pages.iter().map(ToString::to_string) {
+            let stays = !plan.write.contains_key(&name) && !plan.remove.contains(&name);
+            let path = format!("{folder}/{name}");
+            if let Some(parent) = self.parent.filter(|_| stays)
+                && let Some(node) = self.reader.node_at(parent, &path)?
+            {
+                built.graft.replace.insert(path.into_bytes(), node);
+            }
+        }
+        for (name, content) in plan.write {
             self.put_record(&format!("{folder}/{name}"), &content, built)?;
         }
         Ok(())

@@ -29,6 +29,7 @@ use crate::{
         pages, same_appliance,
     },
     progress::Event,
+    retention,
     seal::{self, Outcome, Seal, Source},
     vault::{Snapshot, SnapshotId, TreeId, VaultError, WriteLease, tree_hex},
 };
@@ -297,10 +298,8 @@ impl Service<'_> {
             let (snapshot, name) = (same.snapshot.to_string(), record.name.clone());
             return Ok(Some(ServiceOutcome::Present { snapshot, name }));
         }
-        let previous = sealed
-            .iter()
-            .rfind(|(_, seal)| seal.manifest.outcome == Outcome::Complete)
-            .map(|(_, seal)| seal.hash.clone());
+        let previous =
+            retention::chain(inputs.vault, &inputs.vault.snapshots()?)?.pop().map(|seal| seal.hash);
         let sealing = Sealing {
             vault: inputs.vault,
             lease: self.lease,

@@ -4,9 +4,11 @@
 
 use std::{fmt, sync::Arc};
 
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use rand::RngCore;
 use russh::keys::{
     HashAlg, PrivateKey,
-    ssh_key::{Algorithm, LineEnding, public::RsaPublicKey},
+    ssh_key::{Algorithm, LineEnding, private::Ed25519Keypair, public::RsaPublicKey},
 };
 use zeroize::Zeroizing;
 
@@ -66,7 +68,11 @@ impl SshKey {
             None => None,
         };
         let encrypted = text.contains("ENCRYPTED");
-        let key = russh::keys::decode_secret_key(text, passphrase).map_err(|error| match error {
+        let decoded = match openssh_bytes(text) {
+            Some(bytes) => russh::keys::decode_openssh(&bytes, passphrase),
+            None => russh::keys::decode_secret_key(text, passphrase),
+        };
+        let key = decoded.map_err(|error| match error {
             russh::keys::Error::KeyIsEncrypted => SshKeyError::Encrypted,
             _ if encrypted && passphrase.is_none() => SshKeyError::Encrypted,
             _ if passphrase.is_some() => SshKeyError::Passphrase,
@@ -77,6 +83,27 @@ impl SshKey {
         }
         supported(&key)?;
         Ok(Self(Arc::new(key)))
+    }
+
+    /// A new Ed25519 key, in memory only.
+    ///
+    /// # Errors
+    /// Never in practice: the parts are of the right lengths.
+    pub fn generate() -> Result<Self, SshKeyError> {
+        let mut seed = Zeroizing::new([0; 32]);
+        rand::rng().fill_bytes(&mut *seed);
+        let pair = Ed25519Keypair::from_seed(&seed);
+        PrivateKey::new(pair.into(), "ghevault")
+            .map(|key| Self(Arc::new(key)))
+            .map_err(|_| SshKeyError::NotAKey)
+    }
+
+    /// The private half as OpenSSH text, for the key service.
+    ///
+    /// # Errors
+    /// The key cannot be written in this form.
+    pub fn private_text(&self) -> Result<Secret, SshKeyError> {
+        self.openssh_text().map(|mut text| Secret::new(std::mem::take(&mut *text).into_bytes()))
     }
 
     /// `SHA256:…` of the public half.
@@ -110,6 +137,19 @@ impl SshKey {
     pub(crate) fn openssh_text(&self) -> Result<Zeroizing<String>, SshKeyError> {
         self.0.to_openssh(LineEnding::LF).map_err(|_| SshKeyError::NotAKey)
     }
+}
+
+/// The bytes of a key in OpenSSH's own format. Decoded here, because the library would leave copies of them in memory; the
+/// other formats still leave some.
+fn openssh_bytes(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let (_, rest) = text.split_once("-----BEGIN OPENSSH PRIVATE KEY-----")?;
+    let (body, _) = rest.split_once("-----END ")?;
+    // as large as they can get from the beginning: growing would leave copies, too
+    let mut joined = Zeroizing::new(String::with_capacity(body.len()));
+    joined.extend(body.split_ascii_whitespace());
+    let mut bytes = Zeroizing::new(Vec::with_capacity(base64::decoded_len_estimate(joined.len())));
+    BASE64.decode_vec(joined.as_bytes(), &mut bytes).ok()?;
+    Some(bytes)
 }
 
 fn supported(key: &PrivateKey) -> Result<(), SshKeyError> {

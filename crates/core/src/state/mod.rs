@@ -1,8 +1,13 @@
-//! The small durable files of a backup host: the seal key, and the journal of an open gate.
+//! The small durable files of a backup host: the seal key, the journal of an open gate, what the schedule remembers, what was run.
 //!
 //! Every write is a temporary file, a sync and a rename, so that a killed process leaves the old or the new content, never half.
 
+mod ledger;
+mod live;
+mod memory;
+mod odd;
 mod records;
+mod runs;
 
 use std::{
     fs,
@@ -13,7 +18,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use records::{RestoreRecord, VerifyRecord};
+pub use ledger::{Ledger, Retry, Started, TaskLedger, run_id};
+pub use live::{DaemonMark, LiveMark, LiveRun};
+pub use odd::{OddSnapshot, OddState};
+pub use records::{RestoreRecord, VerifyRecord, runs_elsewhere};
+pub use runs::{Counts, DatasetRun, History, RunDetails, RunRecord, RunResult, Task, Trigger};
 
 use crate::{appliance::gate::GateMark, seal::SealKey};
 

@@ -45,11 +45,17 @@ impl GateRecord {
     /// Whether the process that recorded the gate is still there, and is not this one.
     #[must_use]
     pub fn holder_lives(&self) -> bool {
-        let pid = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw);
-        // A process of somebody else is no run of ours.
-        self.pid != std::process::id()
-            && pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+        runs_elsewhere(self.pid)
     }
+}
+
+/// Whether a process is there, and is not this one: in a container every run has the same number.
+#[must_use]
+pub fn runs_elsewhere(pid: u32) -> bool {
+    let other = pid != std::process::id();
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    // A process of somebody else is no run of ours.
+    other && pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
 }
 
 impl StateFolder {
@@ -104,7 +110,7 @@ impl StateFolder {
         self.put_record(RESTORED, record)
     }
 
-    fn record<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StateError> {
+    pub(crate) fn record<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StateError> {
         let Some(text) = self.read(name)? else { return Ok(None) };
         let damaged = |why: serde_json::Error| StateError::Damaged {
             path: self.root.join(name),
@@ -113,7 +119,7 @@ impl StateFolder {
         serde_json::from_str(&text).map(Some).map_err(damaged)
     }
 
-    fn put_record(&self, name: &str, value: &impl Serialize) -> Result<(), StateError> {
+    pub(crate) fn put_record(&self, name: &str, value: &impl Serialize) -> Result<(), StateError> {
         let text = serde_json::to_string(value).map_err(|why| StateError::Io {
             action: "write",
             path: self.root.join(name),

@@ -3,6 +3,7 @@
 //! The command line maps [`VaultError::NotAVault`], [`VaultError::Locked`] and [`VaultError::WrongPassword`] to restic's
 //! exit codes 10, 11 and 12.
 
+use crate::{aws::AwsFailure, keys::KmsError};
 use std::{io, path::Path, sync::Arc};
 
 /// Result of everything in this module.
@@ -36,6 +37,20 @@ pub enum VaultError {
         location: String,
         /// Key files that could not be tried because they are damaged.
         damaged_keys: Vec<String>,
+    },
+    /// The vault has no key in KMS, and no password was given.
+    #[error("the vault at {location} has no KMS key, and no password is given")]
+    NoKmsKey {
+        /// Which vault.
+        location: String,
+    },
+    /// The key service did not serve.
+    #[error("cannot {action}")]
+    Kms {
+        /// What was tried.
+        action: &'static str,
+        /// Why.
+        source: KmsError,
     },
     /// The vault, or the place, is of a kind that this release does not serve.
     #[error("{what} is not supported by this release")]
@@ -118,6 +133,23 @@ pub enum VaultError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// The service that keeps the vault did not do what was asked.
+    #[error("the store of the vault at {location} failed")]
+    Service {
+        /// Which vault.
+        location: String,
+        /// What it said.
+        #[source]
+        source: Arc<AwsFailure>,
+    },
+    /// The vault is looked at as it was, so nothing can be written.
+    #[error("the vault at {location} is looked at as of {moment}, and only read")]
+    ReadOnly {
+        /// Which vault.
+        location: String,
+        /// The moment.
+        moment: jiff::Timestamp,
+    },
     /// The stream that was to be stored (or the writer that was to be filled) failed; the vault is not to blame.
     #[error("the stream failed")]
     Stream(#[source] Arc<io::Error>),
@@ -156,6 +188,11 @@ impl VaultError {
             }
             _ => Self::Io { action, path, source },
         }
+    }
+
+    /// The key service did not serve.
+    pub(super) fn kms(action: &'static str, error: &KmsError) -> Self {
+        Self::Kms { action, source: error.clone() }
     }
 
     /// A file that is not what was written.

@@ -6,9 +6,11 @@
 
 use super::{
     error::{VaultError, VaultResult},
+    own::{OWN_FOLDER, OwnFile, OwnStore},
     store::{Store, file_name, kind_word},
 };
 use bytes::Bytes;
+use jiff::Timestamp;
 use rustic_core::{
     Id,
     repofile::{ALL_FILE_TYPES, FileType},
@@ -19,9 +21,7 @@ use std::{
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
-
-/// Folder inside a vault for what restic does not know.
-pub(super) const OWN_FOLDER: &str = "ghevault";
+use tempfile::NamedTempFile;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -32,10 +32,6 @@ pub(crate) struct FolderStore {
 impl FolderStore {
     pub(crate) fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
-    }
-
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
     }
 
     fn temporary_folder(&self) -> PathBuf {
@@ -52,20 +48,22 @@ impl FolderStore {
         0o600 | (config & 0o040)
     }
 
-    /// Removes what interrupted writes left. Only for the holder of the lease: nobody else may be writing.
-    pub(crate) fn clean_temporary_files(&self) -> VaultResult<usize> {
+    /// A complete and synced temporary file that is to become `path`.
+    fn temporary(&self, prefix: &str, path: &Path, content: &[Bytes]) -> VaultResult<NamedTempFile> {
         let folder = self.temporary_folder();
-        let entries = match fs::read_dir(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            other => other.map_err(|e| VaultError::io("list", &folder, e))?,
-        };
-        let mut removed = 0;
-        for entry in entries {
-            let path = entry.map_err(|e| VaultError::io("list", &folder, e))?.path();
-            fs::remove_file(&path).map_err(|e| VaultError::io("remove", &path, e))?;
-            removed += 1;
+        fs::create_dir_all(&folder).map_err(|e| VaultError::io("create folder", &folder, e))?;
+        let mut file = tempfile::Builder::new()
+            .prefix(&format!("{prefix}-"))
+            .tempfile_in(&folder)
+            .map_err(|e| VaultError::io("create", folder.join("(temporary)"), e))?;
+        let failed = |e| VaultError::io("write", path, e);
+        // not at creation: there the process's mask would interfere
+        file.as_file().set_permissions(fs::Permissions::from_mode(self.file_mode())).map_err(failed)?;
+        for part in content {
+            file.write_all(part).map_err(failed)?;
         }
-        Ok(removed)
+        file.as_file().sync_all().map_err(failed)?;
+        Ok(file)
     }
 
     fn list_folder(folder: &Path, found: &mut Vec<(Id, u64)>) -> VaultResult<()> {
@@ -99,7 +97,7 @@ impl FolderStore {
 }
 
 /// Makes the entries of a folder durable.
-pub(super) fn sync_folder(folder: &Path) -> VaultResult<()> {
+fn sync_folder(folder: &Path) -> VaultResult<()> {
     File::open(folder).and_then(|f| f.sync_all()).map_err(|e| VaultError::io("sync", folder, e))
 }
 
@@ -179,22 +177,8 @@ impl Store for FolderStore {
     fn write(&self, kind: FileType, id: &Id, content: &[Bytes]) -> VaultResult<()> {
         let path = self.path(kind, id);
         let folder = path.parent().unwrap_or(&self.root);
-        let tmp_folder = self.temporary_folder();
-        for needed in [tmp_folder.as_path(), folder] {
-            fs::create_dir_all(needed).map_err(|e| VaultError::io("create folder", needed, e))?;
-        }
-        let mut file = tempfile::Builder::new()
-            .prefix(&format!("{}-", kind.dirname()))
-            .tempfile_in(&tmp_folder)
-            .map_err(|e| VaultError::io("create", tmp_folder.join("(temporary)"), e))?;
-        // not at creation: there the process's mask would interfere
-        file.as_file()
-            .set_permissions(fs::Permissions::from_mode(self.file_mode()))
-            .map_err(|e| VaultError::io("write", &path, e))?;
-        for part in content {
-            file.write_all(part).map_err(|e| VaultError::io("write", &path, e))?;
-        }
-        file.as_file().sync_all().map_err(|e| VaultError::io("write", &path, e))?;
+        fs::create_dir_all(folder).map_err(|e| VaultError::io("create folder", folder, e))?;
+        let file = self.temporary(kind.dirname(), &path, content)?;
         let placed = if kind == FileType::Config {
             file.persist_noclobber(&path).map_err(|e| match e.error.kind() {
                 io::ErrorKind::AlreadyExists => VaultError::AlreadyExists { location: self.location() },
@@ -210,6 +194,118 @@ impl Store for FolderStore {
     fn remove(&self, kind: FileType, id: &Id) -> VaultResult<()> {
         let path = self.path(kind, id);
         fs::remove_file(&path).map_err(|e| VaultError::io("remove", &path, e))
+    }
+}
+
+impl OwnStore for FolderStore {
+    fn place(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    fn absent(&self) -> VaultResult<Option<String>> {
+        match fs::metadata(&self.root) {
+            Ok(meta) if meta.is_dir() => Ok(None),
+            Ok(_) => Ok(Some("it is not a folder".into())),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Some("there is no such folder".into())),
+            Err(e) => Err(VaultError::io("examine", &self.root, e)),
+        }
+    }
+
+    fn list_own(&self, folder: &str, after: &str) -> VaultResult<Vec<OwnFile>> {
+        let folder = self.root.join(OWN_FOLDER).join(folder);
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(|e| VaultError::io("list", &folder, e))?,
+        };
+        let mut files = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|e| VaultError::io("list", &folder, e))?;
+            let Some(name) = entry.file_name().to_str().filter(|name| *name > after).map(str::to_owned)
+            else {
+                continue;
+            };
+            match entry.metadata().and_then(|meta| meta.modified()) {
+                Ok(modified) => {
+                    let modified = Timestamp::try_from(modified).unwrap_or(Timestamp::UNIX_EPOCH);
+                    files.push(OwnFile { name, modified });
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(VaultError::io("examine", entry.path(), error)),
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    fn read_own(&self, folder: &str, name: &str) -> VaultResult<Option<Bytes>> {
+        let path = self.root.join(OWN_FOLDER).join(folder).join(name);
+        match fs::read(&path) {
+            Ok(content) => Ok(Some(content.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(VaultError::io("read", &path, error)),
+        }
+    }
+
+    fn create_own(&self, folder: &str, name: &str, content: &[u8]) -> VaultResult<bool> {
+        let place = self.root.join(OWN_FOLDER).join(folder);
+        let path = place.join(name);
+        fs::create_dir_all(&place).map_err(|e| VaultError::io("create folder", &place, e))?;
+        let mut file = self.temporary(folder, &path, &[Bytes::copy_from_slice(content)])?;
+        loop {
+            match file.persist_noclobber(&path) {
+                Ok(_) => break,
+                Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+                // the next writer's cleaning took our temporary file: it believed us dead
+                Err(e) if e.error.kind() == io::ErrorKind::NotFound && place.is_dir() => {
+                    file = self.temporary(folder, &path, &[Bytes::copy_from_slice(content)])?;
+                }
+                Err(e) => return Err(VaultError::io("write", &path, e.error)),
+            }
+        }
+        sync_folder(&place)?;
+        Ok(true)
+    }
+
+    fn remove_own(&self, folder: &str, name: &str) -> VaultResult<()> {
+        let path = self.root.join(OWN_FOLDER).join(folder).join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(VaultError::io("remove", &path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn restic_locks(&self) -> VaultResult<Vec<Bytes>> {
+        let folder = self.root.join("locks");
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(|e| VaultError::io("list", &folder, e))?,
+        };
+        let mut locks = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|e| VaultError::io("list", &folder, e))?.path();
+            locks.extend(fs::read(&path).ok().map(Bytes::from));
+        }
+        Ok(locks)
+    }
+
+    fn clean(&self) -> VaultResult<usize> {
+        let folder = self.temporary_folder();
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            other => other.map_err(|e| VaultError::io("list", &folder, e))?,
+        };
+        let mut removed = 0;
+        for entry in entries {
+            let path = entry.map_err(|e| VaultError::io("list", &folder, e))?.path();
+            match fs::remove_file(&path) {
+                Ok(()) => removed += 1,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(VaultError::io("remove", &path, error)),
+            }
+        }
+        Ok(removed)
     }
 }
 
@@ -233,7 +329,7 @@ mod tests {
         write("first").unwrap();
         assert!(matches!(write("second"), Err(VaultError::AlreadyExists { .. })));
         assert_eq!(&store.read(FileType::Config, &Id::default()).unwrap()[..], b"first");
-        assert_eq!(store.clean_temporary_files().unwrap(), 0);
+        assert_eq!(store.clean().unwrap(), 0);
     }
 
     #[test]

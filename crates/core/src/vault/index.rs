@@ -19,6 +19,9 @@ use std::{
     },
 };
 
+/// Attempts to read an index that is replaced meanwhile.
+const LOADS_MAX: usize = 4;
+
 /// Where a blob is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Location {
@@ -75,8 +78,23 @@ impl Index {
         store: &dyn Store,
         cipher: &Cipher,
     ) -> VaultResult<(Self, Vec<(Id, VaultError)>)> {
-        let files = store.list(FileType::Index)?.into_iter().map(|(id, _)| id).collect();
-        Ok(Self::load_files(store, cipher, files))
+        let mut loads = 0;
+        loop {
+            loads += 1;
+            let files = store.list(FileType::Index)?.into_iter().map(|(id, _)| id).collect();
+            let (index, damaged) = Self::load_files(store, cipher, files);
+            // a prune beside us may have put others in the place of those that are gone
+            let gone =
+                |(id, _): &(Id, VaultError)| store.exists(FileType::Index, id).is_ok_and(|there| !there);
+            if loads == LOADS_MAX || !damaged.iter().any(gone) {
+                return Ok((index, damaged));
+            }
+        }
+    }
+
+    /// The index files that this was read from.
+    pub(super) fn files(&self) -> &HashSet<Id> {
+        &self.files
     }
 
     /// What index files hold that came after this was loaded.

@@ -134,6 +134,9 @@ impl Store for Latch {
     fn location(&self) -> String {
         self.0.location()
     }
+    fn writes_at_once(&self) -> usize {
+        self.0.writes_at_once()
+    }
     fn create(&self) -> VaultResult<()> {
         self.0.create()
     }

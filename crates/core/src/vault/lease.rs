@@ -1,35 +1,34 @@
 //! One writer at a time, and no dead writer in the way for long.
 //!
 //! restic's own locks are no help (rustic neither writes nor honours them), so a vault has numbered lease files beside
-//! what restic knows: `ghevault/leases/NUMBER.json`. The highest number is the current lease, and the number is the fencing
-//! token. Taking a lease is creating the next number, which fails when somebody else was quicker; that needs nothing
-//! of the file system but atomic exclusive creation, and works the same on a bucket with conditional writes. Hosts that
-//! share a vault must have clocks that agree within the lease time.
+//! what restic knows: `ghevault/leases/TOKEN-RENEWAL.json`. The highest token is the current lease, and the token is what
+//! fences. Taking a lease is creating the next token's first file, which fails when somebody else was quicker; renewing
+//! and giving back create the next renewal. That needs nothing but atomic exclusive creation: a folder has it, and so has
+//! a bucket with conditional writes, whose writer may neither overwrite nor delete. Hosts that share a vault must have
+//! clocks that agree within the lease time.
 
 mod process;
 
 use super::{
     error::{VaultError, VaultResult},
-    folder::{OWN_FOLDER, sync_folder},
+    own::{OwnFile, OwnStore},
 };
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use jiff::Timestamp;
 use process::ProcessMark;
 use serde::{Deserialize, Serialize};
 use std::{
-    fs, io,
-    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
+/// Folder of the lease files.
+const FOLDER: &str = "leases";
 /// Renewals within one lease time.
 const RENEWALS: u32 = 3;
-/// Start of the names of lease files that are being written.
-const TEMPORARY: &str = ".lease-";
-/// Writing one takes no longer than this; what is older was left by a dead process.
-const TEMPORARY_AGE_MAX: Duration = Duration::from_hours(1);
+/// Lease files that are listed to the end; of more only the last are looked for.
+const FEW: usize = 1000;
 /// Attempts to take the next number before giving up against faster others.
 const ATTEMPTS: usize = 8;
 
@@ -50,54 +49,83 @@ impl LeaseFile {
     }
 }
 
+/// One file of a lease by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Number {
+    token: u64,
+    renewal: u64,
+}
+
+impl Number {
+    fn of_name(name: &str) -> Option<Self> {
+        let (token, renewal) = name.strip_suffix(".json")?.split_once('-')?;
+        Some(Self { token: token.parse().ok()?, renewal: renewal.parse().ok()? })
+    }
+
+    fn name(self) -> String {
+        format!("{:010}-{:06}.json", self.token, self.renewal)
+    }
+}
+
+/// Lease files in their order; what has another name is left out.
+fn numbered(files: Vec<OwnFile>) -> Vec<(Number, Timestamp)> {
+    let mut numbers: Vec<_> =
+        files.into_iter().filter_map(|file| Some((Number::of_name(&file.name)?, file.modified))).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
 struct Place {
-    root: PathBuf,
+    own: Arc<dyn OwnStore>,
 }
 
 impl Place {
-    fn folder(&self) -> PathBuf {
-        self.root.join(OWN_FOLDER).join("leases")
-    }
-
-    fn file(&self, token: u64) -> PathBuf {
-        self.folder().join(format!("{token:010}.json"))
-    }
-
     fn location(&self) -> String {
-        self.root.display().to_string()
+        self.own.place()
     }
 
-    fn tokens(&self) -> VaultResult<Vec<u64>> {
-        let folder = self.folder();
-        let entries = match fs::read_dir(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(|e| VaultError::io("list", &folder, e))?,
-        };
-        let mut tokens = Vec::new();
-        for entry in entries {
-            let name = entry.map_err(|e| VaultError::io("list", &folder, e))?.file_name();
-            tokens.extend(
-                name.to_str().and_then(|n| n.strip_suffix(".json")).and_then(|n| n.parse::<u64>().ok()),
-            );
+    /// Files of all leases from `token` on, in their order, with the times at which they were written.
+    fn numbers(&self, token: u64) -> VaultResult<Vec<(Number, Timestamp)>> {
+        let after = if token == 0 { String::new() } else { format!("{token:010}") };
+        self.own.list_own(FOLDER, &after).map(numbered)
+    }
+
+    /// Files of the newest leases: of all where they are few. The writer of a bucket cannot clear away old ones, so they may be
+    /// very many, and then the last token is found by halving.
+    fn newest(&self) -> VaultResult<Vec<(Number, Timestamp)>> {
+        let page = self.own.first_own(FOLDER, "", FEW)?;
+        if page.len() < FEW {
+            return Ok(numbered(page));
         }
-        tokens.sort_unstable();
-        Ok(tokens)
+        let first_from = |token: u64| -> VaultResult<Option<u64>> {
+            let files = self.own.first_own(FOLDER, &format!("{token:010}"), 1)?;
+            Ok(files.first().and_then(|file| Number::of_name(&file.name)).map(|number| number.token))
+        };
+        // there is a lease with a token of `low` or more, and none with `high` or more
+        let mut low = 1;
+        let mut step = 1;
+        let mut high = loop {
+            match first_from(low + step)? {
+                Some(token) => (low, step) = (token, step * 2),
+                None => break low + step,
+            }
+        };
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            match first_from(middle)? {
+                Some(token) => low = token,
+                None => high = middle,
+            }
+        }
+        self.numbers(low)
     }
 
-    /// The current lease; one that does not parse counts as held until its file is older than `ttl`.
-    fn read(&self, token: u64, ttl: Duration) -> VaultResult<Option<LeaseFile>> {
-        let path = self.file(token);
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(|e| VaultError::io("read", &path, e))?,
-        };
+    /// A file of a lease; one that does not parse counts as held until it is older than `ttl`.
+    fn read(&self, (number, written): (Number, Timestamp), ttl: Duration) -> VaultResult<Option<LeaseFile>> {
+        let Some(text) = self.own.read_own(FOLDER, &number.name())? else { return Ok(None) };
         if let Ok(lease) = serde_json::from_slice(&text) {
             return Ok(Some(lease));
         }
-        let modified = fs::metadata(&path)
-            .and_then(|m| m.modified())
-            .map_err(|e| VaultError::io("examine", &path, e))?;
-        let since = Timestamp::try_from(modified).unwrap_or(Timestamp::UNIX_EPOCH);
         let process = ProcessMark {
             host: "an unknown host".into(),
             boot: String::new(),
@@ -105,57 +133,32 @@ impl Place {
             pid: 0,
             started: String::new(),
         };
-        let until = later(since, ttl);
-        Ok(Some(LeaseFile { holder: "somebody".into(), process, taken: since, until, released: false }))
+        let until = later(written, ttl);
+        Ok(Some(LeaseFile { holder: "somebody".into(), process, taken: written, until, released: false }))
     }
 
-    /// Writes a lease file; `new`: only if it does not exist yet. Returns whether it was written.
-    fn write(&self, token: u64, lease: &LeaseFile, new: bool) -> VaultResult<bool> {
-        let (folder, path) = (self.folder(), self.file(token));
-        let failed = |e| VaultError::io("write", &path, e);
-        fs::create_dir_all(&folder).map_err(failed)?;
+    /// Writes a file of a lease if it does not exist yet. Returns whether it was written.
+    fn write(&self, number: Number, lease: &LeaseFile) -> VaultResult<bool> {
         let json = serde_json::to_vec_pretty(lease)
             .map_err(|_| VaultError::Internal("a lease does not serialise"))?;
-        let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(&folder).map_err(failed)?;
-        io::Write::write_all(&mut file, &json).map_err(failed)?;
-        file.as_file().sync_all().map_err(failed)?;
-        if new {
-            match file.persist_noclobber(&path) {
-                Ok(_) => {}
-                Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-                Err(e) => return Err(failed(e.error)),
-            }
-        } else {
-            file.persist(&path).map_err(|e| failed(e.error))?;
-        }
-        sync_folder(&folder)?;
-        Ok(true)
+        self.own.create_own(FOLDER, &number.name(), &json)
     }
 
-    /// Removes leases that count no more, and what dead processes left while writing theirs. A leftover is no harm.
-    fn clear_away(&self, old: &[u64]) {
-        for token in old {
-            let _ = fs::remove_file(self.file(*token));
-        }
-        for entry in fs::read_dir(self.folder()).into_iter().flatten().flatten() {
-            let modified = entry.metadata().and_then(|m| m.modified()).ok();
-            let age = modified.and_then(|m| m.elapsed().ok()).unwrap_or_default();
-            if entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
-                && age > TEMPORARY_AGE_MAX
-            {
-                let _ = fs::remove_file(entry.path());
+    /// Removes files that count no more. A leftover is no harm, and a bucket's writer may have no right to do it.
+    fn clear_away(&self, old: impl IntoIterator<Item = Number>) {
+        for number in old {
+            if self.own.remove_own(FOLDER, &number.name()).is_err() {
+                return;
             }
         }
     }
 
     /// Fails when somebody took a later lease.
     fn is_current(&self, token: u64) -> VaultResult<()> {
-        match self.tokens()?.last() {
-            Some(last) if *last == token => Ok(()),
-            Some(last) if *last > token => {
-                Err(self.lost(format!("lease {last} was taken after ours ({token})")))
-            }
-            _ => Err(self.lost(format!("the file of lease {token} is gone"))),
+        match self.numbers(token)?.last() {
+            Some((last, _)) if last.token == token => Ok(()),
+            Some((last, _)) => Err(self.lost(format!("lease {} was taken after ours ({token})", last.token))),
+            None => Err(self.lost(format!("the file of lease {token} is gone"))),
         }
     }
 
@@ -169,19 +172,21 @@ fn later(from: Timestamp, by: Duration) -> Timestamp {
 }
 
 struct Held {
+    /// The file that says so.
+    number: Number,
     /// By our own steady clock; the wall clock counts too.
     until: Instant,
     file: LeaseFile,
     lost: Option<VaultError>,
 }
 
-/// Who writes to the vault at `root` now, in words; nobody when there is no vault.
+/// Who writes to the vault now, in words; nobody when there is no vault.
 ///
 /// # Errors
 /// The leases cannot be read.
-pub(super) fn current_writer(root: &Path) -> VaultResult<Option<String>> {
-    let place = Place { root: root.to_owned() };
-    let Some(last) = place.tokens()?.last().copied() else { return Ok(None) };
+pub(super) fn current_writer(own: Arc<dyn OwnStore>) -> VaultResult<Option<String>> {
+    let place = Place { own };
+    let Some(last) = place.newest()?.last().copied() else { return Ok(None) };
     let held = place.read(last, Duration::ZERO)?.filter(|lease| {
         !lease.released && lease.until > Timestamp::now() && !lease.process.is_dead(&ProcessMark::own())
     });
@@ -192,6 +197,7 @@ pub(super) fn current_writer(root: &Path) -> VaultResult<Option<String>> {
 pub struct WriteLease {
     place: Arc<Place>,
     token: u64,
+    ttl: Duration,
     held: Arc<Mutex<Held>>,
     stop: Option<Sender<()>>,
     renewer: Option<JoinHandle<()>>,
@@ -204,15 +210,14 @@ impl std::fmt::Debug for WriteLease {
 }
 
 impl WriteLease {
-    pub(super) fn take(root: &Path, holder: &str, ttl: Duration) -> VaultResult<Self> {
-        let place = Arc::new(Place { root: root.to_owned() });
+    pub(super) fn take(own: Arc<dyn OwnStore>, holder: &str, ttl: Duration) -> VaultResult<Self> {
+        let place = Arc::new(Place { own });
         let process = ProcessMark::own();
         for _ in 0..ATTEMPTS {
-            let tokens = place.tokens()?;
-            let last = tokens.last().copied().unwrap_or(0);
+            let numbers = place.newest()?;
             let now = Timestamp::now();
-            if last > 0
-                && let Some(other) = place.read(last, ttl)?
+            if let Some(last) = numbers.last()
+                && let Some(other) = place.read(*last, ttl)?
                 && !other.released
                 && other.until > now
                 && !other.process.is_dead(&process)
@@ -232,11 +237,12 @@ impl WriteLease {
                 until,
                 released: false,
             };
-            let token = last + 1;
-            if place.write(token, &file, true)? {
-                place.clear_away(&tokens);
-                let held = Arc::new(Mutex::new(Held { until: begun + ttl, file, lost: None }));
-                let mut lease = Self { place, token, held, stop: None, renewer: None };
+            let token = numbers.last().map_or(0, |(last, _)| last.token) + 1;
+            let number = Number { token, renewal: 0 };
+            if place.write(number, &file)? {
+                place.clear_away(numbers.into_iter().map(|(number, _)| number));
+                let held = Arc::new(Mutex::new(Held { number, until: begun + ttl, file, lost: None }));
+                let mut lease = Self { place, token, ttl, held, stop: None, renewer: None };
                 lease.start_renewing(ttl)?;
                 return Ok(lease);
             }
@@ -280,12 +286,22 @@ impl WriteLease {
     /// # Errors
     /// [`VaultError::LeaseLost`] when it ended or was taken over.
     pub fn check(&self) -> VaultResult<()> {
+        self.lasts(Duration::ZERO)
+    }
+
+    /// As [`WriteLease::check`], with at least `margin` to go (a third of the lease time at most): for steps that must not
+    /// happen after somebody else began to write.
+    ///
+    /// # Errors
+    /// [`VaultError::LeaseLost`] when it ended, was taken over, or is about to end because it could not be renewed.
+    pub fn lasts(&self, margin: Duration) -> VaultResult<()> {
         {
             let held = locked(&self.held);
             if let Some(lost) = &held.lost {
                 return Err(lost.clone());
             }
-            if Instant::now() >= held.until || Timestamp::now() >= held.file.until {
+            let margin = margin.min(self.ttl / RENEWALS);
+            if Instant::now() + margin >= held.until || later(Timestamp::now(), margin) >= held.file.until {
                 return Err(self.place.lost("it ended before it could be renewed".into()));
             }
         }
@@ -300,11 +316,20 @@ fn locked(held: &Mutex<Held>) -> std::sync::MutexGuard<'_, Held> {
 fn renew(place: &Place, token: u64, held: &Mutex<Held>, ttl: Duration) -> VaultResult<()> {
     place.is_current(token)?;
     let begun = Instant::now();
-    let mut file = locked(held).file.clone();
+    let (mut file, old) = {
+        let held = locked(held);
+        (held.file.clone(), held.number)
+    };
     file.until = later(Timestamp::now(), ttl);
-    place.write(token, &file, false)?;
-    let mut held = locked(held);
-    (held.until, held.file) = (begun + ttl, file);
+    let number = Number { token, renewal: old.renewal + 1 };
+    if !place.write(number, &file)? {
+        return Err(place.lost(format!("somebody else wrote {}", number.name())));
+    }
+    {
+        let mut held = locked(held);
+        (held.number, held.until, held.file) = (number, begun + ttl, file);
+    }
+    place.clear_away([old]);
     Ok(())
 }
 
@@ -315,10 +340,17 @@ impl Drop for WriteLease {
             let _ = renewer.join();
         }
         if self.place.is_current(self.token).is_ok() {
-            let mut file = locked(&self.held).file.clone();
+            let (mut file, old) = {
+                let held = locked(&self.held);
+                (held.file.clone(), held.number)
+            };
             file.released = true;
-            if let Err(error) = self.place.write(self.token, &file, false) {
-                tracing::warn!(%error, "cannot give back the lease on the vault; it ends by itself");
+            let number = Number { token: self.token, renewal: old.renewal + 1 };
+            match self.place.write(number, &file) {
+                Ok(_) => self.place.clear_away([old]),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot give back the lease on the vault; it ends by itself");
+                }
             }
         }
     }

@@ -1,21 +1,34 @@
 //! Where a vault stands.
 
-use super::error::{VaultError, VaultResult};
-use std::{fmt, path::PathBuf};
+use super::{
+    error::{VaultError, VaultResult},
+    folder::FolderStore,
+    locks::LockStore,
+    own::OwnStore,
+    s3::{Bucket, S3Location, S3Settings},
+    store::Store,
+};
+use jiff::Timestamp;
+use std::{fmt, path::PathBuf, sync::Arc};
 
 /// The place of a vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VaultLocation {
     /// A folder of a local or mounted file system.
     Folder(PathBuf),
+    /// A bucket, or a part of one.
+    S3(Box<S3Location>),
 }
 
 impl VaultLocation {
-    /// Reads a path, `local:PATH` (restic's spelling) or a `file://` URL.
+    /// Reads a path, `local:PATH` (restic's spelling), a `file://` URL, or what begins with `s3:`.
     ///
     /// # Errors
     /// [`VaultError::Unsupported`] for other schemes, [`VaultError::Invalid`] for an empty path.
     pub fn parse(text: &str) -> VaultResult<Self> {
+        if let Some(bucket) = S3Location::parse(text) {
+            return bucket.map(|bucket| Self::S3(Box::new(bucket)));
+        }
         let path = if let Some(rest) = text.strip_prefix("file://") {
             let path = rest.strip_prefix("localhost").unwrap_or(rest);
             if !path.starts_with('/') {
@@ -44,8 +57,52 @@ impl VaultLocation {
     /// # Errors
     /// Its leases cannot be read.
     pub fn current_writer(&self) -> VaultResult<Option<String>> {
-        let Self::Folder(root) = self;
-        super::lease::current_writer(root)
+        super::lease::current_writer(self.stores()?.1)
+    }
+
+    /// Adds what the settings say about buckets; a folder needs none of it.
+    #[must_use]
+    pub fn with_s3(mut self, settings: S3Settings) -> Self {
+        if let Self::S3(bucket) = &mut self {
+            bucket.settings = settings;
+        }
+        self
+    }
+
+    /// The place as it was at a moment, to be read only.
+    ///
+    /// # Errors
+    /// [`VaultError::Unsupported`] where no versions are kept.
+    pub fn as_of(mut self, moment: Timestamp) -> VaultResult<Self> {
+        match &mut self {
+            Self::S3(bucket) => bucket.as_of = Some(moment),
+            Self::Folder(_) => {
+                return Err(VaultError::Unsupported { what: "looking at a folder as it was".into() });
+            }
+        }
+        Ok(self)
+    }
+
+    /// Locks and versions of the vault's files; `None` where there are none.
+    pub(super) fn locks(&self) -> VaultResult<Option<Arc<dyn LockStore>>> {
+        match self {
+            Self::Folder(_) => Ok(None),
+            Self::S3(at) => Ok(Some(Arc::new(Bucket::connect(at)?))),
+        }
+    }
+
+    /// The two sides of the place: restic's files and ours.
+    pub(super) fn stores(&self) -> VaultResult<(Arc<dyn Store>, Arc<dyn OwnStore>)> {
+        match self {
+            Self::Folder(root) => {
+                let folder = FolderStore::new(root);
+                Ok((Arc::new(folder.clone()), Arc::new(folder)))
+            }
+            Self::S3(at) => {
+                let bucket = Bucket::connect(at)?;
+                Ok((Arc::new(bucket.clone()), Arc::new(bucket)))
+            }
+        }
     }
 }
 
@@ -78,6 +135,7 @@ impl fmt::Display for VaultLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(path) => path.display().fmt(f),
+            Self::S3(bucket) => bucket.fmt(f),
         }
     }
 }
@@ -106,9 +164,7 @@ mod tests {
 
     #[test]
     fn other_stores_are_refused_by_name() {
-        for text in
-            ["s3:eu-central-1/bucket", "s3://bucket/x", "https://host/x", "rest:http://h/", "sftp:h:/x"]
-        {
+        for text in ["https://host/x", "rest:http://h/", "sftp:h:/x", "b2:bucket:x"] {
             let error = VaultLocation::parse(text).unwrap_err().to_string();
             assert!(error.contains("is not supported by this release"), "{text}: {error}");
         }

@@ -3,13 +3,14 @@
 use super::{
     crypt::Cipher,
     error::{VaultError, VaultResult},
-    folder::FolderStore,
     format::{encode_file, hash, read_file},
     index::Index,
+    keys::{self, Deferred, NewKeys, Opener},
     latch::{Latch, LatchOpen},
     lease::WriteLease,
     location::VaultLocation,
-    meter::Metered,
+    meter::{Metered, Outage},
+    own::OwnStore,
     password::Password,
     reader::VaultReader,
     restic_lock, rustic,
@@ -19,7 +20,7 @@ use super::{
 };
 use rustic_core::{
     ConfigOptions, Id, KeyOptions, OpenStatus, Repository, TreeId,
-    repofile::{BlobType, ConfigFile, FileType, KeyFile, SnapshotFile},
+    repofile::{BlobType, ConfigFile, FileType, KeyFile, MasterKey, SnapshotFile},
 };
 use std::{
     sync::{
@@ -35,12 +36,13 @@ const FORMAT: u32 = 2;
 /// An open vault.
 pub struct Vault {
     location: VaultLocation,
-    folder: FolderStore,
+    pub(super) own: Arc<dyn OwnStore>,
     pub(super) store: Arc<dyn Store>,
     read: Arc<AtomicU64>,
-    latch: Latch,
+    pub(super) outage: Outage,
+    pub(super) latch: Latch,
     pub(super) cipher: Arc<Cipher>,
-    config: ConfigFile,
+    pub(super) config: ConfigFile,
     id: String,
     /// The index that was loaded last, for as long as somebody uses it.
     latest: Mutex<Weak<Index>>,
@@ -62,87 +64,82 @@ impl Vault {
     /// [`VaultError::AlreadyExists`]; [`VaultError::Damaged`] when the place holds data of a vault whose configuration
     /// is missing; the store's errors.
     pub fn init(location: &VaultLocation, password: &Password) -> VaultResult<Self> {
-        if password.is_empty() {
+        Self::init_with(location, &NewKeys { kms: None, passwords: &[(None, password)] })
+    }
+
+    /// Makes an empty vault with these keys; they are stored before the vault exists.
+    ///
+    /// # Errors
+    /// Those of [`Vault::init`]; [`VaultError::Kms`].
+    pub fn init_with(location: &VaultLocation, keys: &NewKeys<'_>) -> VaultResult<Self> {
+        Self::init_like(location, keys, None)
+    }
+
+    /// As [`Vault::init_with`], with the chunker parameters of another vault, so that both cut files in the same places.
+    ///
+    /// # Errors
+    /// As [`Vault::init_with`].
+    pub fn init_like(location: &VaultLocation, keys: &NewKeys<'_>, like: Option<&Self>) -> VaultResult<Self> {
+        if keys.kms.is_none() && keys.passwords.is_empty() {
+            return Err(VaultError::Invalid("a vault needs a key that opens it".into()));
+        }
+        if keys.passwords.iter().any(|(_, password)| password.is_empty()) {
             return Err(VaultError::Invalid("a vault needs a password that is not empty".into()));
         }
-        let VaultLocation::Folder(path) = location;
-        let folder = FolderStore::new(path);
-        if folder.exists(FileType::Config, &Id::default())? {
+        let (files, own) = location.stores()?;
+        if files.exists(FileType::Config, &Id::default())? {
             return Err(VaultError::AlreadyExists { location: location.to_string() });
         }
-        folder.create()?;
+        files.create()?;
         for kind in [FileType::Snapshot, FileType::Index, FileType::Pack] {
-            if !folder.list(kind)?.is_empty() {
+            if !files.list(kind)?.is_empty() {
                 return Err(missing_configuration());
             }
         }
         // a key without a configuration is what an interrupted init leaves; it would open to another master key
-        for (id, _) in folder.list(FileType::Key)? {
-            folder.remove(FileType::Key, &id)?;
+        for (id, _) in files.list(FileType::Key)? {
+            files.remove(FileType::Key, &id)?;
         }
-        let latch = Latch::new(Arc::new(folder.clone()));
-        let repository = rustic::repository(Arc::new(latch.clone()), None)?
-            .init(&rustic::WipedCredentials::new(password), &KeyOptions::default(), &ConfigOptions::default())
-            .map_err(|e| VaultError::rustic("making the vault", &e))?;
-        Self::from_repository(location, folder, latch, &repository)
+        keys::clear(&*own)?;
+        let latch = Latch::new(files);
+        let deferred = Arc::new(Deferred::new(Arc::new(latch.clone())));
+        let store: Arc<dyn Store> = Arc::clone(&deferred) as Arc<dyn Store>;
+        let credentials = rustic::WipedCredentials::master(MasterKey::new());
+        let empty = rustic::repository(store, None)?;
+        let repository = match like {
+            Some(like) => {
+                let id = Id::random().into();
+                let config = ConfigFile { id, is_hot: None, append_only: None, ..like.config.clone() };
+                empty.init_with_config(&credentials, &KeyOptions::default(), config)
+            }
+            None => empty.init(&credentials, &KeyOptions::default(), &ConfigOptions::default()),
+        }
+        .map_err(|e| VaultError::rustic("making the vault", &e))?;
+        keys::furnish(&repository, &*own, keys, &deferred)?;
+        Self::from_repository(location, own, latch, &repository)
     }
 
-    /// Opens a vault.
+    /// Opens a vault with a password.
     ///
     /// # Errors
     /// [`VaultError::NotAVault`], [`VaultError::WrongPassword`], [`VaultError::Damaged`] (configuration, all key files),
     /// [`VaultError::Unsupported`] (format version 1), the store's errors.
     pub fn open(location: &VaultLocation, password: &Password) -> VaultResult<Self> {
-        let VaultLocation::Folder(path) = location;
-        let folder = FolderStore::new(path);
-        let is_folder = std::fs::metadata(path).map(|m| m.is_dir());
-        let none = |why: &str| VaultError::NotAVault { location: location.to_string(), why: why.into() };
-        match is_folder {
-            Ok(true) => {}
-            Ok(false) => return Err(none("it is not a folder")),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(none("there is no such folder"));
-            }
-            Err(e) => return Err(VaultError::io("examine", path, e)),
-        }
-        if !folder.exists(FileType::Config, &Id::default())? {
-            let data = path.join("data");
-            let holds = data.is_dir() && !folder.list(FileType::Pack)?.is_empty();
-            return Err(if holds { missing_configuration() } else { none("the file config is missing") });
-        }
-        let latch = Latch::new(Arc::new(folder.clone()));
-        let (sound, damaged) = sound_keys(&folder)?;
-        if sound.is_empty() {
-            return Err(damaged.into_iter().next().map_or_else(
-                || VaultError::damaged("key file", "keys", "there is none"),
-                |file| {
-                    VaultError::damaged("key file", file, "it is not what was written, and there is no other")
-                },
-            ));
-        }
-        let repository = rustic::repository(Arc::new(latch.clone()), Some(sound))?
-            .open(&rustic::WipedCredentials::new(password))
-            .map_err(|e| {
-                if e.is_incorrect_password() {
-                    return VaultError::WrongPassword {
-                        location: location.to_string(),
-                        damaged_keys: damaged,
-                    };
-                }
-                match VaultError::rustic("opening the vault", &e) {
-                    // the password opened a key; what follows is the configuration
-                    VaultError::Rustic { message, .. } => {
-                        VaultError::damaged("configuration", "config", message)
-                    }
-                    other => other,
-                }
-            })?;
-        Self::from_repository(location, folder, latch, &repository)
+        Self::open_with(location, &Opener::Password(password))
+    }
+
+    /// Opens a vault with whatever opens it.
+    ///
+    /// # Errors
+    /// Those of [`Vault::open`]; [`VaultError::NoKmsKey`], [`VaultError::Kms`].
+    pub fn open_with(location: &VaultLocation, opener: &Opener<'_>) -> VaultResult<Self> {
+        let Opened { own, files, repository } = open_repository(location, opener)?;
+        Self::from_repository(location, own, files, &repository)
     }
 
     fn from_repository(
         location: &VaultLocation,
-        folder: FolderStore,
+        own: Arc<dyn OwnStore>,
         latch: Latch,
         repository: &Repository<OpenStatus>,
     ) -> VaultResult<Self> {
@@ -152,12 +149,13 @@ impl Vault {
                 format!("format version {} (of the vault at {location}; only {FORMAT} is)", config.version);
             return Err(VaultError::Unsupported { what });
         }
-        let read = Arc::new(AtomicU64::new(0));
+        let (read, outage) = (Arc::new(AtomicU64::new(0)), Outage::default());
         Ok(Self {
             location: location.clone(),
-            folder,
-            store: Arc::new(Metered::new(Arc::new(latch.clone()), Arc::clone(&read))),
+            own,
+            store: Arc::new(Metered::new(Arc::new(latch.clone()), Arc::clone(&read), outage.clone())),
             read,
+            outage,
             latch,
             cipher: Arc::new(Cipher::new(repository.key())?),
             id: config.id.to_hex().to_string(),
@@ -193,6 +191,8 @@ impl Vault {
         for (id, _) in self.store.list(FileType::Snapshot)? {
             match read_file::<SnapshotFile>(&*self.store, &self.cipher, FileType::Snapshot, &id) {
                 Ok(file) => list.snapshots.push(Snapshot::from_file(id, &file)),
+                // not served is not damaged
+                Err(error @ VaultError::Service { .. }) => return Err(error),
                 Err(error) => list.damaged.push((SnapshotId(id), error)),
             }
         }
@@ -228,9 +228,9 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Locked`], the store's errors.
     pub fn lock_for_writing(&self, holder: &str, ttl: Duration) -> VaultResult<WriteLease> {
-        let lease = WriteLease::take(self.folder.root(), holder, ttl)?;
-        restic_lock::refuse_beside_exclusive(self.folder.root(), &self.cipher)?;
-        let removed = self.folder.clean_temporary_files()?;
+        let lease = WriteLease::take(Arc::clone(&self.own), holder, ttl)?;
+        restic_lock::refuse_beside_exclusive(&*self.own, &self.cipher)?;
+        let removed = self.own.clean()?;
         if removed > 0 {
             tracing::info!(removed, "removed half-written files of an earlier writer");
         }
@@ -238,7 +238,7 @@ impl Vault {
     }
 
     /// Reads a tree through index files as they are in the store now; parses those only that came after the last load.
-    fn read_back(&self, tree: &TreeId) -> VaultResult<()> {
+    pub(super) fn read_back(&self, tree: &TreeId) -> VaultResult<()> {
         let known = self.latest.lock().unwrap_or_else(PoisonError::into_inner).upgrade().unwrap_or_default();
         let index = if known.has(BlobType::Tree, tree) {
             known
@@ -257,12 +257,12 @@ impl Vault {
         if reader.index.is_salvaged() {
             return Err(VaultError::Invalid("a salvaged index is for reading only".into()));
         }
-        BlobWriter::new(
-            Arc::clone(&self.store),
-            Arc::clone(&self.cipher),
-            Arc::clone(&reader.index),
-            &self.config,
-        )
+        self.writer_on(Arc::clone(&reader.index))
+    }
+
+    /// A writer that takes `index` for what is held.
+    pub(super) fn writer_on(&self, index: Arc<Index>) -> VaultResult<BlobWriter> {
+        BlobWriter::new(Arc::clone(&self.store), Arc::clone(&self.cipher), index, &self.config)
     }
 
     /// Writes a snapshot, last of all: its tree must be stored and indexed.
@@ -283,6 +283,55 @@ impl Vault {
         self.latch.write_snapshot(open, &id, content)?;
         Ok(SnapshotId(id))
     }
+}
+
+/// A vault as rustic sees it, with its stores.
+pub(super) struct Opened {
+    pub(super) own: Arc<dyn OwnStore>,
+    pub(super) files: Latch,
+    pub(super) repository: Repository<OpenStatus>,
+}
+
+/// Opens a vault as far as its keys and its configuration.
+pub(super) fn open_repository(location: &VaultLocation, opener: &Opener<'_>) -> VaultResult<Opened> {
+    let (files, own) = location.stores()?;
+    let none = |why: String| VaultError::NotAVault { location: location.to_string(), why };
+    if let Some(why) = own.absent()? {
+        return Err(none(why));
+    }
+    if !files.exists(FileType::Config, &Id::default())? {
+        // a place without the folders of a vault cannot be listed, and holds none
+        let holds = files.list(FileType::Pack).is_ok_and(|packs| !packs.is_empty());
+        return Err(if holds { missing_configuration() } else { none("the file config is missing".into()) });
+    }
+    let (sound, damaged) = match opener {
+        Opener::Password(_) => sound_keys(&*files)?,
+        Opener::Kms(_) => (Vec::new(), Vec::new()),
+    };
+    let latch = Latch::new(files);
+    if sound.is_empty() && matches!(opener, Opener::Password(_)) {
+        return Err(damaged.into_iter().next().map_or_else(
+            || VaultError::damaged("key file", "keys", "there is none"),
+            |file| VaultError::damaged("key file", file, "it is not what was written, and there is no other"),
+        ));
+    }
+    let (credentials, bound) = keys::credentials(opener, &location.to_string(), &*own)?;
+    let repository =
+        rustic::repository(Arc::new(latch.clone()), Some(sound))?.open(&credentials).map_err(|e| {
+            if e.is_incorrect_password() {
+                return VaultError::WrongPassword { location: location.to_string(), damaged_keys: damaged };
+            }
+            match VaultError::rustic("opening the vault", &e) {
+                // the credentials gave a key; what follows is the configuration
+                VaultError::Rustic { message, .. } => VaultError::damaged("configuration", "config", message),
+                other => other,
+            }
+        })?;
+    let id = repository.config().id.to_hex();
+    if bound.is_some_and(|bound| bound != *id) {
+        return Err(VaultError::damaged("wrapped key", "keys", "it belongs to another vault"));
+    }
+    Ok(Opened { own, files: latch, repository })
 }
 
 fn missing_configuration() -> VaultError {

@@ -6,7 +6,7 @@
 use super::{
     crypt::Cipher,
     error::{VaultError, VaultResult},
-    format::{PLAIN_BYTES_MAX, decompress, hash},
+    format::{PLAIN_BYTES_MAX, PackedBlob, decompress, hash},
     index::{Index, Location},
     store::{Store, file_name},
     tree_cache::TreeCache,
@@ -20,7 +20,7 @@ use std::{
     ffi::OsStr,
     io::{self, Read, Write},
     os::unix::ffi::OsStrExt,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// A vault with its index loaded. Cheap to clone and to share. Shows what was there when it was made.
@@ -30,6 +30,8 @@ pub struct VaultReader {
     pub(super) cipher: Arc<Cipher>,
     pub(super) index: Arc<Index>,
     trees: Arc<TreeCache>,
+    /// The index as it was read again when a pack was gone.
+    newer: Arc<Mutex<Option<Arc<Index>>>>,
 }
 
 /// Word for a kind of blob in messages.
@@ -65,9 +67,24 @@ pub(super) fn open_blob(
     Ok(plain)
 }
 
+/// The same, out of a whole pack.
+pub(super) fn open_in_pack(
+    cipher: &Cipher,
+    pack: &Id,
+    bytes: &[u8],
+    blob: &PackedBlob,
+) -> VaultResult<Vec<u8>> {
+    let PackedBlob { kind, id, offset, length, plain_length } = *blob;
+    let start = offset as usize;
+    let sealed = bytes.get(start..start + length as usize).ok_or_else(|| {
+        VaultError::damaged("pack", file_name(FileType::Pack, pack), "it is too short for its blobs")
+    })?;
+    open_blob(cipher, kind, &id, &Location { pack: *pack, offset, length, plain_length }, sealed)
+}
+
 impl VaultReader {
     pub(super) fn new(store: Arc<dyn Store>, cipher: Arc<Cipher>, index: Arc<Index>) -> Self {
-        Self { store, cipher, index, trees: Arc::default() }
+        Self { store, cipher, index, trees: Arc::default(), newer: Arc::default() }
     }
 
     /// A blob of any kind.
@@ -76,8 +93,35 @@ impl VaultReader {
             .index
             .locate(kind, id)
             .ok_or_else(|| VaultError::Missing { what: blob_word(kind), id: id.to_hex().to_string() })?;
+        match self.blob_at(kind, id, &at) {
+            Err(error) if self.is_gone(&at.pack) => {
+                self.blob_elsewhere(kind, id, &at.pack).unwrap_or(Err(error))
+            }
+            read => read,
+        }
+    }
+
+    fn blob_at(&self, kind: BlobType, id: &Id, at: &Location) -> VaultResult<Vec<u8>> {
         let sealed = self.store.read_part(FileType::Pack, &at.pack, at.offset.into(), at.length as usize)?;
-        open_blob(&self.cipher, kind, id, &at, &sealed)
+        open_blob(&self.cipher, kind, id, at, &sealed)
+    }
+
+    fn is_gone(&self, pack: &Id) -> bool {
+        self.store.exists(FileType::Pack, pack).is_ok_and(|there| !there)
+    }
+
+    /// A prune that runs beside us packs anew what is still needed: the index as it is now says where it went.
+    fn blob_elsewhere(&self, kind: BlobType, id: &Id, gone: &Id) -> Option<VaultResult<Vec<u8>>> {
+        let mut newer = self.newer.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = newer.as_ref().and_then(|index| index.locate(kind, id));
+        let at = if let Some(at) = known.filter(|at| at.pack != *gone && !self.is_gone(&at.pack)) {
+            at
+        } else {
+            let index = Arc::new(Index::load(&*self.store, &self.cipher).ok()?);
+            newer.insert(index).locate(kind, id).filter(|at| at.pack != *gone)?
+        };
+        drop(newer);
+        Some(self.blob_at(kind, id, &at))
     }
 
     /// A blob of file content.

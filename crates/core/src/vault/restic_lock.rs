@@ -5,10 +5,10 @@
 use super::{
     crypt::Cipher,
     error::{VaultError, VaultResult},
+    own::OwnStore,
 };
 use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
-use std::{fs, io, path::Path};
 
 /// Minutes after which restic itself calls a lock stale; it renews them every five.
 const STALE_MINUTES: i64 = 30;
@@ -24,16 +24,18 @@ struct ResticLock {
 }
 
 /// Fails while restic holds an exclusive lock. A lock that cannot be read counts for nothing: it is being written or stale.
-pub(super) fn refuse_beside_exclusive(root: &Path, cipher: &Cipher) -> VaultResult<()> {
-    let folder = root.join("locks");
-    let entries = match fs::read_dir(&folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => other.map_err(|e| VaultError::io("list", &folder, e))?,
-    };
-    for entry in entries {
-        let path = entry.map_err(|e| VaultError::io("list", &folder, e))?.path();
-        let plain = fs::read(&path).ok().and_then(|sealed| cipher.open(&sealed));
-        let json = plain.and_then(|plain| match plain.first() {
+pub(super) fn refuse_beside_exclusive(own: &dyn OwnStore, cipher: &Cipher) -> VaultResult<()> {
+    refuse(own, cipher, |lock| lock.exclusive)
+}
+
+/// Fails while restic holds any lock: what is about to be removed may be what its backup leans on.
+pub(super) fn refuse_beside_any(own: &dyn OwnStore, cipher: &Cipher) -> VaultResult<()> {
+    refuse(own, cipher, |_| true)
+}
+
+fn refuse(own: &dyn OwnStore, cipher: &Cipher, counts: impl Fn(&ResticLock) -> bool) -> VaultResult<()> {
+    for sealed in own.restic_locks()? {
+        let json = cipher.open(&sealed).and_then(|plain| match plain.first() {
             Some(2) => super::format::decompress(&plain[1..], 1 << 20),
             _ => Some(plain),
         });
@@ -41,9 +43,9 @@ pub(super) fn refuse_beside_exclusive(root: &Path, cipher: &Cipher) -> VaultResu
             continue;
         };
         let until = lock.time.checked_add(STALE_MINUTES.minutes()).unwrap_or(Timestamp::MAX);
-        if lock.exclusive && until > Timestamp::now() {
+        if counts(&lock) && until > Timestamp::now() {
             return Err(VaultError::Locked {
-                location: root.display().to_string(),
+                location: own.place(),
                 holder: format!("restic (process {} on {})", lock.pid, lock.hostname),
                 until,
             });

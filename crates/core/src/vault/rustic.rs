@@ -8,7 +8,7 @@ use super::{
 use bytes::Bytes;
 use rustic_core::{
     BytesList, Credentials, ErrorKind, FileType, Id, ReadBackend, Repository, RepositoryBackends,
-    RepositoryOptions, RusticError, RusticResult, WriteBackend,
+    RepositoryOptions, RusticError, RusticResult, WriteBackend, repofile::MasterKey,
 };
 use std::{ops::Deref, sync::Arc};
 use zeroize::Zeroize;
@@ -81,12 +81,16 @@ pub(super) fn repository(store: Arc<dyn Store>, keys: Option<Vec<Id>>) -> VaultR
         .map_err(|e| VaultError::rustic("opening the store", &e))
 }
 
-/// rustic's copy of a password, wiped when dropped.
+/// rustic's copy of a password or master key, wiped when dropped.
 pub(super) struct WipedCredentials(Credentials);
 
 impl WipedCredentials {
     pub(super) fn new(password: &Password) -> Self {
         Self(Credentials::password(password.reveal()))
+    }
+
+    pub(super) const fn master(key: MasterKey) -> Self {
+        Self(Credentials::Masterkey(key))
     }
 }
 
@@ -99,8 +103,24 @@ impl Deref for WipedCredentials {
 
 impl Drop for WipedCredentials {
     fn drop(&mut self) {
-        if let Credentials::Password(text) = &mut self.0 {
-            text.zeroize();
+        match &mut self.0 {
+            Credentials::Password(text) => text.zeroize(),
+            Credentials::Masterkey(key) => wipe(key),
         }
     }
+}
+
+/// A master key, wiped when dropped.
+pub(super) struct WipedMaster(pub(super) MasterKey);
+
+impl Drop for WipedMaster {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+fn wipe(key: &mut MasterKey) {
+    key.encrypt.zeroize();
+    key.mac.k.zeroize();
+    key.mac.r.zeroize();
 }

@@ -67,6 +67,8 @@ pub struct Snapshot {
     pub description: Option<String>,
     /// The program that made it.
     pub program_version: String,
+    /// Plain bytes that were new to the vault; none when its summary does not say.
+    pub bytes_added: Option<u64>,
 }
 
 impl Snapshot {
@@ -83,6 +85,7 @@ impl Snapshot {
             paths: list(&file.paths),
             description: file.description.clone(),
             program_version: file.program_version.clone(),
+            bytes_added: file.summary.as_ref().map(|summary| summary.data_added),
         }
     }
 }

@@ -12,6 +12,10 @@ use rustic_core::{Id, repofile::FileType};
 pub(crate) trait Store: Send + Sync + 'static {
     /// The place in words.
     fn location(&self) -> String;
+    /// Writes that should be under way at once to use the place well.
+    fn writes_at_once(&self) -> usize {
+        1
+    }
     /// Makes the folders of an empty vault; existing ones are kept.
     fn create(&self) -> VaultResult<()>;
     /// Whether a file exists; for the configuration the id is ignored.

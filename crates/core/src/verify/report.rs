@@ -117,6 +117,9 @@ pub struct VerifyReport {
     pub outcome: VerifyOutcome,
     /// 1: present and consistent; 2: every byte read.
     pub depth: u8,
+    /// Besides, this share of all packs was read: `3/30`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_data: Option<String>,
     /// The snapshots, oldest first, unreadable ones last.
     pub snapshots: Vec<SnapshotReport>,
     /// What is wrong with stored files.
@@ -139,10 +142,15 @@ impl VerifyReport {
             }))
             .max()
             .unwrap_or(VerifyOutcome::Damaged);
+        let share = match depth {
+            CheckDepth::Share { turn, of } => Some((turn, of)),
+            _ => None,
+        };
         let depth = match depth {
-            CheckDepth::Presence => 1,
+            CheckDepth::Presence | CheckDepth::Share { .. } => 1,
             CheckDepth::Content => 2,
         };
-        Self { outcome, depth, snapshots, check }
+        let read_data = share.map(|(turn, of)| format!("{}/{of}", turn + 1));
+        Self { outcome, depth, read_data, snapshots, check }
     }
 }

@@ -1,6 +1,6 @@
 //! `ghevault backup`: pulls the appliance into the vault.
 
-use super::{Invocation, source, vault};
+use super::{Invocation, after, source, vault};
 use crate::{
     config::settings::BackupSource,
     error::{CommandError, CommandResult, Kind},
@@ -11,13 +11,15 @@ use crate::{
 };
 use clap::Args;
 use ghevault_core::{
-    backup::{self, BackupInputs, BackupReport, BackupSettings, DATASETS},
+    backup::{
+        self, BackupInputs, BackupReport, BackupSettings, DATASETS, DatasetReport,
+        courtesy::{self, Waiting},
+    },
     import::service::{self, ServiceOutcome, ServiceSettings},
     seal::Outcome,
-    state::StateFolder,
+    state::{DatasetRun, RunDetails, StateFolder},
 };
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
 
 /// Pull the appliance into the vault, as one snapshot.
 ///
@@ -38,6 +40,9 @@ pub struct BackupArgs {
     /// What is read: the appliance's data, or the newest snapshot of its own Backup Service [default: `backup.source`]
     #[arg(long, value_name = "SOURCE", value_enum)]
     source: Option<BackupSource>,
+    /// Longest wait in seconds while another account is backing up the appliance
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    turn: u32,
     /// Back up a high-availability replica, whose data trails the primary
     #[arg(long)]
     allow_replica: bool,
@@ -78,6 +83,14 @@ pub fn run(arguments: &BackupArgs, invocation: &Invocation) -> CommandResult {
         state: &state,
         progress: &*progress,
     };
+    let waiting = Waiting {
+        channel: &**channel,
+        repositories: &format!("{}/repositories", settings.data_root),
+        state: &state,
+        cancel: &settings.cancel,
+        progress: &*progress,
+    };
+    let waited = courtesy::wait(&waiting, &settings.courtesy)?;
     let report = match arguments.source.unwrap_or(invocation.settings.backup_source) {
         BackupSource::Datasets => backup::run(&inputs)?,
         BackupSource::BackupService => {
@@ -88,6 +101,8 @@ pub fn run(arguments: &BackupArgs, invocation: &Invocation) -> CommandResult {
                 ServiceOutcome::Captured(report) => *report,
                 ServiceOutcome::Present { snapshot, name } => {
                     drop(progress);
+                    let known = RunDetails { snapshot: Some(snapshot.clone()), ..RunDetails::default() };
+                    invocation.note(known);
                     let result =
                         serde_json::json!({ "snapshot": snapshot, "outcome": "complete", "present": name });
                     invocation.screen.result(&result, || {
@@ -102,9 +117,13 @@ pub fn run(arguments: &BackupArgs, invocation: &Invocation) -> CommandResult {
         }
     };
     drop(progress);
-    invocation.screen.result(&report, || text(&report));
+    let waited_seconds = (!waited.is_zero()).then_some(waited.as_secs_f64());
+    invocation.note(RunDetails { waited_seconds, ..details(&report) });
+    let looked = after::look(&opened, invocation);
+    let value = looked.beside(&report);
+    invocation.screen.result(&value, || text(&report) + &looked.text());
     match report.outcome {
-        Outcome::Complete => Ok(()),
+        Outcome::Complete => looked.verdict(),
         Outcome::Partial => {
             crate::output::complain(&format!(
                 "the snapshot is partial: {}",
@@ -119,6 +138,38 @@ pub fn run(arguments: &BackupArgs, invocation: &Invocation) -> CommandResult {
             Err(CommandError::already_reported(Kind::Partial))
         }
         Outcome::Failed => Err(CommandError::already_reported(Kind::Failure)),
+    }
+}
+
+/// What the history says of the run.
+fn details(report: &BackupReport) -> RunDetails {
+    let rows = &report.datasets;
+    let wanting = |row: &&DatasetReport| row.outcome != Outcome::Complete;
+    let reason = rows.iter().find(wanting).map(|row| match row.problems.first() {
+        Some(problem) => format!("{}: {problem}", row.name),
+        None => format!("{} is not complete", row.name),
+    });
+    RunDetails {
+        snapshot: Some(report.snapshot.clone()),
+        reason,
+        bytes_read: Some(report.bytes_read),
+        bytes_added: Some(report.bytes_added),
+        gate_held_seconds: Some(report.gate_held_seconds),
+        bytes_source: Some(rows.iter().map(|row| row.bytes).sum()),
+        machine: Some(match &report.topology {
+            Some(topology) => format!("{}, {}", report.host, topology.role),
+            None => report.host.clone(),
+        }),
+        datasets: rows
+            .iter()
+            .map(|row| DatasetRun {
+                name: row.name.clone(),
+                outcome: vault::outcome_word(row.outcome).to_owned(),
+                bytes: row.bytes,
+                seconds: row.seconds,
+            })
+            .collect(),
+        ..RunDetails::default()
     }
 }
 
@@ -156,6 +207,9 @@ fn settings(arguments: &BackupArgs, invocation: &Invocation, host: String) -> Co
     settings.unset_secrets = merged.unset_secrets.iter().cloned().collect();
     settings.external_mysql_script.clone_from(&merged.external_mysql_script);
     settings.drain_s = merged.drain.as_secs();
+    settings.courtesy.turn = Duration::from_secs(arguments.turn.into());
+    settings.courtesy.load_max = merged.load_max;
+    settings.courtesy.load_wait = merged.load_wait;
     Ok(settings)
 }
 

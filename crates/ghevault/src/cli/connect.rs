@@ -6,7 +6,7 @@ use crate::{
         layer::Value,
         settings::{Settings, Transport},
     },
-    error::{CommandError, CommandResult},
+    error::{CommandError, CommandResult, no_secret},
 };
 use ghevault_core::{
     appliance::{
@@ -15,9 +15,9 @@ use ghevault_core::{
         target::Target,
         transport::{self, TransportKind, TransportSettings},
     },
-    keys::{Secret, SecretSource, SshKey},
+    keys::{ClientKey, KeyService, Kms, KmsError, Reach, Secret, SecretKind, SecretSource, SshKey},
 };
-use std::{num::NonZeroU64, sync::Arc, time::Duration};
+use std::{num::NonZeroU64, path::PathBuf, sync::Arc, time::Duration};
 
 /// The appliance of the settings.
 ///
@@ -93,20 +93,69 @@ fn note_oddity(target: &Target) {
     }
 }
 
-/// Fetches a secret and warns when it is kept badly.
+/// Fetches a secret, decrypts it if it is encrypted, and warns when it is kept badly.
 ///
 /// # Errors
 /// There is none; the text names `what` and never its content.
-pub fn secret(source: &SecretSource, what: &str) -> CommandResult<Secret> {
-    let loaded = source.load(&|name| std::env::var_os(name)).map_err(|error| {
-        CommandError::usage(format!("cannot get {what}"))
-            .because_of(Some(&error))
-            .hint("A secret source is `file:PATH` or `env:NAME`.")
-    })?;
+pub fn secret(
+    invocation: &Invocation,
+    source: &SecretSource,
+    kind: SecretKind,
+    what: &str,
+) -> CommandResult<Secret> {
+    let loaded = reach(invocation, |reach| source.load(kind, reach)).map_err(|e| no_secret(what, &e))?;
     if let Some(warning) = loaded.warning {
         tracing::warn!("{what}: {warning}");
     }
     Ok(loaded.secret)
+}
+
+/// Runs `work` with what secret sources may reach for.
+pub fn reach<T>(invocation: &Invocation, work: impl FnOnce(&Reach<'_>) -> T) -> T {
+    let environment = |name: &str| std::env::var_os(name);
+    let kms = || kms(invocation);
+    work(&Reach { environment: &environment, kms: &kms, meta: &invocation.settings.meta })
+}
+
+/// KMS in the region of the settings.
+///
+/// # Errors
+/// No region.
+pub fn kms(invocation: &Invocation) -> Result<Arc<dyn KeyService>, KmsError> {
+    Ok(Arc::new(Kms::new(&invocation.aws()?)))
+}
+
+/// The source of the SSH key: the configured one, else what is found at the usual places.
+///
+/// # Errors
+/// There is none.
+pub fn ssh_key_source(settings: &Settings) -> CommandResult<SecretSource> {
+    if let Some(source) = &settings.ssh_key {
+        return Ok(source.clone());
+    }
+    let usual = SecretSource::usual_ssh_key(&settings.meta).map_err(|e| no_secret("the SSH key", &e))?;
+    usual.map_or_else(|| settings.require_ssh_key().cloned(), Ok)
+}
+
+/// The socket of the ssh-agent.
+fn agent_socket(named: Option<PathBuf>) -> CommandResult<PathBuf> {
+    let found = named.or_else(|| std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from));
+    found.filter(|socket| !socket.as_os_str().is_empty()).ok_or_else(|| {
+        CommandError::usage("no ssh-agent is named, and SSH_AUTH_SOCK is not set")
+            .hint("Start one (`eval $(ssh-agent)`, `ssh-add FILE`), or name its socket: `agent:SOCKET`.")
+    })
+}
+
+/// The private SSH key of a source.
+///
+/// # Errors
+/// There is none, or it is none.
+pub fn ssh_key(invocation: &Invocation, source: &SecretSource) -> CommandResult<SshKey> {
+    let text = secret(invocation, source, SecretKind::SshKey, "the SSH key")?;
+    SshKey::parse(&text, None).map_err(|error| {
+        CommandError::usage(format!("the SSH key from `{source}` cannot be used: {error}"))
+            .hint("Make one for this purpose: `ghevault key create`, or `ssh-keygen -t ed25519 -N '' -f FILE`; add the public half to the appliance.")
+    })
 }
 
 /// The store of pinned host keys.
@@ -129,11 +178,10 @@ pub fn channel(invocation: &Invocation, target: Target) -> CommandResult<Arc<dyn
 /// No key.
 pub fn way(invocation: &Invocation, target: Target) -> CommandResult<TransportSettings> {
     let settings = &invocation.settings;
-    let source = settings.require_ssh_key()?;
-    let key = SshKey::parse(&secret(source, "the SSH key")?, None).map_err(|error| {
-        CommandError::usage(format!("the SSH key from `{source}` cannot be used: {error}"))
-            .hint("Make one for this purpose: `ssh-keygen -t ed25519 -N '' -f FILE`, and add FILE.pub to the appliance.")
-    })?;
+    let key = match ssh_key_source(settings)? {
+        SecretSource::Agent(socket) => ClientKey::Agent(agent_socket(socket)?),
+        source => ssh_key(invocation, &source)?.into(),
+    };
     let mut way = TransportSettings::new(target, key, pins(settings));
     way.kind = match settings.transport {
         Transport::Russh => TransportKind::Russh,

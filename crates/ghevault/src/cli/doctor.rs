@@ -1,11 +1,12 @@
 //! `ghevault doctor`: looks at everything that a backup needs, before one is needed.
 
+mod attack;
 mod checks;
+mod vault;
 
 use super::{
     Invocation, connect,
     source::{self, Source},
-    vault,
 };
 use crate::{
     error::{CommandError, CommandResult, Kind},
@@ -21,7 +22,6 @@ use ghevault_core::{
         gate,
         hostkeys::LeakedKeys,
     },
-    seal::Outcome,
     state::StateFolder,
 };
 
@@ -32,13 +32,27 @@ const DATA: &str = "/data/user";
 ///
 /// Changes nothing. The exit code is that of the first failed check.
 #[derive(Debug, Args)]
-pub struct DoctorArgs {}
+pub struct DoctorArgs {
+    /// Try, with the credentials of this host, what an attacker would try on the vault's bucket: delete, overwrite, unlock;
+    /// on objects made for the purpose. Exit code 14 if anything succeeds
+    #[arg(long)]
+    attack: bool,
+    /// With --attack: the other account's vault, to be read and written
+    #[arg(long, requires = "attack", value_name = "s3:…")]
+    other: Option<String>,
+    /// With --attack: a ciphertext of the other account's KMS key (base64, `aws:kms:` before it or not), to be decrypted
+    #[arg(long, requires = "attack", value_name = "BASE64")]
+    other_ciphertext: Option<String>,
+}
 
 /// Looks.
 ///
 /// # Errors
 /// A check failed.
-pub fn run(_: &DoctorArgs, invocation: &Invocation) -> CommandResult {
+pub fn run(arguments: &DoctorArgs, invocation: &Invocation) -> CommandResult {
+    if arguments.attack {
+        return attack::run(arguments.other.as_deref(), arguments.other_ciphertext.as_deref(), invocation);
+    }
     let mut first = None;
     let mut failed = |name: &'static str, error: CommandError| {
         let check = Check::fail(name, error.one_line(), error.hints.join(" "));
@@ -74,7 +88,7 @@ pub fn run(_: &DoctorArgs, invocation: &Invocation) -> CommandResult {
         Ok(check) => found.push(check),
         Err(error) => found.push(failed("seal key", error)),
     }
-    match vault_checks(invocation) {
+    match vault::checks(invocation) {
         Ok(checks) => found.extend(checks),
         Err(error) => found.push(failed("vault", error)),
     }
@@ -143,31 +157,4 @@ fn seal_key(invocation: &Invocation) -> CommandResult<Check> {
     }
     let key = StateFolder::open(folder)?.seal_key()?;
     Ok(Check::ok("seal key", key.public()))
-}
-
-/// The vault and what stands in it.
-fn vault_checks(invocation: &Invocation) -> CommandResult<Vec<Check>> {
-    let opened = vault::open(invocation)?;
-    let list = opened.snapshots()?;
-    let mut found =
-        vec![Check::ok("vault", format!("opens, id {}", &opened.id()[..8.min(opened.id().len())]))];
-    if !list.damaged.is_empty() {
-        found.push(Check::fail(
-            "snapshots",
-            format!("{} snapshot(s) cannot be read", list.damaged.len()),
-            "Run `ghevault verify`.".to_owned(),
-        ));
-    }
-    let judged = vault::judge(list);
-    let newest = judged.iter().rfind(|one| one.outcome() == Some(Outcome::Complete));
-    found.push(match newest {
-        Some(one) => {
-            Check::ok("latest", format!("snapshot {} of {}", one.snapshot.id.short(), one.snapshot.time))
-        }
-        None => {
-            Check::warn("latest", "there is no complete snapshot yet".to_owned(), "Run `ghevault backup`.")
-        }
-    });
-    found.extend(checks::of_space(&opened.location().to_string()));
-    Ok(found)
 }

@@ -35,7 +35,7 @@ pub struct ExportArgs {
 pub fn run(arguments: &ExportArgs, invocation: &Invocation) -> CommandResult {
     let opened = vault::open(invocation)?;
     let judged = vault::find(&opened, &arguments.snapshot)?;
-    let reader = opened.index()?;
+    let reader = vault::reader(&opened)?;
     let snapshot = &judged.snapshot;
     let options = ExportOptions {
         name: arguments.name.clone(),

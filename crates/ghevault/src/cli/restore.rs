@@ -53,12 +53,29 @@ pub struct RestoreArgs {
     /// Restore settings, licence and certificates too; a fresh appliance gets them anyway
     #[arg(long, short = 'c', help_heading = "Options for appliances")]
     settings: bool,
+    /// Make a staging copy: it keeps its own identity, settings, host keys and access to other services
+    #[arg(long, conflicts_with = "settings", help_heading = "Options for appliances")]
+    isolated: bool,
 }
 
 impl RestoreArgs {
     /// The snapshot as it was named.
     fn snapshot(&self) -> &str {
         self.snapshot.as_deref().unwrap_or("latest")
+    }
+
+    /// The first flag that was given and says nothing about folders.
+    fn first_for_appliances(&self) -> Option<&'static str> {
+        [
+            (self.accept_incomplete, "--accept-incomplete"),
+            (self.confirm.is_some(), "--confirm"),
+            (!self.only.is_empty(), "--only"),
+            (!self.skip.is_empty(), "--skip"),
+            (self.settings, "--settings"),
+            (self.isolated, "--isolated"),
+        ]
+        .into_iter()
+        .find_map(|(given, flag)| given.then_some(flag))
     }
 }
 

@@ -13,16 +13,26 @@ use crate::{
 };
 use clap::Args;
 use ghevault_core::{
+    quarantine::{self, Quarantined},
+    retention::{self, Hold},
     seal::Manifest,
     vault::{SnapshotId, VaultError},
 };
+use jiff::Timestamp;
 use serde::Serialize;
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
+
+/// The holds that count, by snapshot.
+type Holds = BTreeMap<SnapshotId, Hold>;
+
+/// What is in quarantine, by snapshot.
+type InQuarantine = BTreeMap<SnapshotId, Quarantined>;
 
 /// List the snapshots of the vault.
 ///
 /// `complete` and `partial` are what the sealed manifest says; `unsealed` was not made by ghevault; `broken` has a seal
-/// that does not fit (exit code 13).
+/// that does not fit (exit code 13). Holds and quarantines are shown with
+/// their reasons.
 #[derive(Debug, Args)]
 pub struct SnapshotsArgs {}
 
@@ -43,6 +53,10 @@ struct SnapshotRow<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     seal_problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<&'a Hold>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantine: Option<&'a Quarantined>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     manifest: Option<&'a Manifest>,
 }
 
@@ -51,15 +65,18 @@ struct SnapshotRow<'a> {
 /// # Errors
 /// The vault cannot be opened; a snapshot or a seal is damaged.
 pub fn run(_: &SnapshotsArgs, invocation: &Invocation) -> CommandResult {
-    let list = vault::open(invocation)?.snapshots()?;
+    let opened = vault::open(invocation)?;
+    let list = opened.snapshots()?;
+    let holds = retention::active_holds(&opened, Timestamp::now())?;
+    let quarantined = quarantine::quarantined_snapshots(&opened, &list)?;
     let damaged = list.damaged.clone();
     let judged = vault::judge(list);
     let mut rows: Vec<serde_json::Value> =
-        judged.iter().filter_map(|one| serde_json::to_value(row(one)).ok()).collect();
+        judged.iter().filter_map(|one| serde_json::to_value(row(one, &holds, &quarantined)).ok()).collect();
     rows.extend(damaged.iter().map(|(id, reason)| {
         serde_json::json!({ "id": id.to_string(), "short_id": id.short(), "outcome": "damaged", "problem": reason.to_string() })
     }));
-    invocation.screen.result(&rows, || text(&judged, &damaged));
+    invocation.screen.result(&rows, || text(&judged, &damaged, &holds, &quarantined));
     let broken: Vec<String> =
         judged.iter().filter(|one| one.verdict() == "broken").map(|one| one.snapshot.id.short()).collect();
     if broken.is_empty() && damaged.is_empty() {
@@ -78,7 +95,7 @@ pub fn run(_: &SnapshotsArgs, invocation: &Invocation) -> CommandResult {
 }
 
 /// A snapshot as JSON.
-fn row(judged: &Judged) -> SnapshotRow<'_> {
+fn row<'a>(judged: &'a Judged, holds: &'a Holds, quarantined: &'a InQuarantine) -> SnapshotRow<'a> {
     let snapshot = &judged.snapshot;
     SnapshotRow {
         id: snapshot.id.to_string(),
@@ -92,12 +109,19 @@ fn row(judged: &Judged) -> SnapshotRow<'_> {
         program_version: &snapshot.program_version,
         outcome: judged.verdict(),
         seal_problem: judged.seal.as_ref().err().map(ToString::to_string),
+        hold: holds.get(&snapshot.id),
+        quarantine: quarantined.get(&snapshot.id),
         manifest: judged.seal.as_ref().ok().map(|seal| &seal.manifest),
     }
 }
 
 /// The table for people.
-fn text(judged: &[Judged], damaged: &[(SnapshotId, VaultError)]) -> String {
+fn text(
+    judged: &[Judged],
+    damaged: &[(SnapshotId, VaultError)],
+    holds: &Holds,
+    quarantined: &InQuarantine,
+) -> String {
     if judged.is_empty() && damaged.is_empty() {
         return "the vault is empty".to_owned();
     }
@@ -113,7 +137,11 @@ fn text(judged: &[Judged], damaged: &[(SnapshotId, VaultError)]) -> String {
                 of(|manifest| manifest.version.clone()),
                 of(|manifest| human::bytes(manifest.datasets.values().map(|dataset| dataset.bytes).sum())),
                 of(|manifest| human::seconds(manifest.seconds)),
-                one.verdict().to_owned(),
+                std::iter::once(one.verdict().to_owned())
+                    .chain(quarantined.get(&one.snapshot.id).map(Quarantined::words))
+                    .chain(holds.get(&one.snapshot.id).map(Hold::words))
+                    .collect::<Vec<_>>()
+                    .join(", "),
             ]
         })
         .collect();

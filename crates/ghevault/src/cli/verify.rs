@@ -7,11 +7,11 @@ use crate::{
 };
 use clap::Args;
 use ghevault_core::{
-    state::{StateError, StateFolder, VerifyRecord},
+    state::{RunDetails, StateError, StateFolder, VerifyRecord},
     vault::{CheckDepth, SnapshotId, Vault},
     verify::{self, SnapshotReport, Verdict, VerifyOptions, VerifyOutcome, VerifyReport},
 };
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 /// Prove what is stored: seals, presence of everything that the snapshots need, and at depth 2 every byte.
 ///
@@ -23,6 +23,9 @@ pub struct VerifyArgs {
     /// authenticated
     #[arg(long, value_name = "1|2", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     depth: u8,
+    /// Besides depth 1, read and authenticate one in N packs: others at each run, so that N runs read everything
+    #[arg(long, value_name = "1/N", conflicts_with = "depth", value_parser = share)]
+    read_data: Option<u32>,
     /// Public seal key (`doctor` shows it) whose seals count; seals of any other key are then broken; several times
     #[arg(long, value_name = "BASE64")]
     seal_key: Vec<String>,
@@ -37,18 +40,28 @@ pub struct VerifyArgs {
 /// The vault cannot be opened, something is damaged, or a snapshot is not complete.
 pub fn run(arguments: &VerifyArgs, invocation: &Invocation) -> CommandResult {
     let opened = vault::open(invocation)?;
+    let turns = Turns::load(opened.id(), invocation)?;
+    let depth = match arguments.read_data {
+        Some(of) => CheckDepth::Share { turn: turns.next(of), of },
+        None if arguments.depth == 2 => CheckDepth::Content,
+        None => CheckDepth::Presence,
+    };
     let options = VerifyOptions {
-        depth: if arguments.depth == 2 { CheckDepth::Content } else { CheckDepth::Presence },
+        depth,
         snapshots: chosen(&opened, &arguments.snapshots)?,
         trusted_keys: arguments.seal_key.clone(),
     };
     let progress = invocation.screen.progress();
     let report = verify::run(&opened, &options, &*progress)?;
     drop(progress);
+    if let CheckDepth::Share { turn, of } = depth {
+        turns.done(turn, of, invocation)?;
+    }
     if let Err(error) = remember(&report, opened.id(), invocation) {
         // What was proven is in the report; only `advise` will not know of it.
         output::complain(&format!("warning: the proof is not remembered: {error}"));
     }
+    invocation.note(RunDetails { depth: Some(report.depth), ..RunDetails::default() });
     invocation.screen.result(&report, || text(&report));
     let (kind, message, hint) = match report.outcome {
         VerifyOutcome::Sound => return Ok(()),
@@ -69,6 +82,40 @@ pub fn run(arguments: &VerifyArgs, invocation: &Invocation) -> CommandResult {
     };
     output::complain(&CommandError::new(kind, message).hint(hint).to_string());
     Err(CommandError::already_reported(kind))
+}
+
+/// The N of `1/N`.
+fn share(text: &str) -> Result<u32, String> {
+    let of = text.strip_prefix("1/").and_then(|of| of.parse().ok());
+    of.filter(|of| (1..=10_000).contains(of)).ok_or_else(|| "it is `1/N`, N from 1 to 10000".to_owned())
+}
+
+/// Which share of the packs is read next, by vault and N.
+struct Turns {
+    vault: String,
+    next: BTreeMap<String, u32>,
+}
+
+impl Turns {
+    const FILE: &str = "read-data.json";
+
+    fn load(vault: &str, invocation: &Invocation) -> CommandResult<Self> {
+        let state = StateFolder::open(&invocation.settings.state)?;
+        Ok(Self { vault: vault.to_owned(), next: state.recall(Self::FILE)?.unwrap_or_default() })
+    }
+
+    fn key(&self, of: u32) -> String {
+        format!("{}/{of}", self.vault)
+    }
+
+    fn next(&self, of: u32) -> u32 {
+        self.next.get(&self.key(of)).copied().unwrap_or_default() % of
+    }
+
+    fn done(mut self, turn: u32, of: u32, invocation: &Invocation) -> CommandResult {
+        self.next.insert(self.key(of), (turn + 1) % of);
+        Ok(StateFolder::open(&invocation.settings.state)?.keep(Self::FILE, &self.next)?)
+    }
 }
 
 /// Writes down which snapshots are proven, and takes back what is no longer true.
@@ -109,7 +156,11 @@ fn text(report: &VerifyReport) -> String {
     for damage in &report.check.damages {
         let _ = writeln!(text, "damaged {}: {}", damage.file, damage.why);
     }
-    let read = if report.depth == 2 { "every byte was read" } else { "everything was looked for" };
+    let read = match &report.read_data {
+        Some(share) => format!("everything was looked for, and share {share} of all packs was read"),
+        None if report.depth == 2 => "every byte was read".to_owned(),
+        None => "everything was looked for".to_owned(),
+    };
     let verdict = match report.outcome {
         VerifyOutcome::Sound => "all is there and sealed as complete",
         VerifyOutcome::Incomplete => "all is there, but not everything is sealed as complete",

@@ -1,4 +1,6 @@
-//! Reads amounts as people write them: `30MiB`, `512K`, `true`, `yes`.
+//! Reads amounts as people write them: `30MiB`, `512K`, `true`, `yes`, `2h`.
+
+use std::time::Duration;
 
 /// Bytes out of `500`, `30MiB`, `30M`, `1.5GB`; a bare number counts units of `bare` bytes.
 #[must_use]
@@ -28,6 +30,43 @@ pub fn bytes(text: &str, bare: u64) -> Option<u64> {
     Some(total)
 }
 
+/// A share of something, or bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Share {
+    /// Of a hundred.
+    Percent(f64),
+    /// Bytes.
+    Bytes(u64),
+}
+
+/// `5%`, or bytes as [`bytes`] reads them.
+#[must_use]
+pub fn share(text: &str) -> Option<Share> {
+    match text.trim().strip_suffix('%') {
+        Some(number) => {
+            let percent: f64 = number.trim().parse().ok()?;
+            (percent.is_finite() && percent >= 0.0).then_some(Share::Percent(percent))
+        }
+        None => bytes(text, 1).map(Share::Bytes),
+    }
+}
+
+/// A time out of `90s`, `15min`, `2h`, `1d`; a bare number counts seconds.
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit: u64 = match unit.trim() {
+        "" | "s" => 1,
+        "min" | "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    Some(Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(unit)?))
+}
+
 /// A yes or no in any of the usual spellings.
 #[must_use]
 pub fn truth(text: &str) -> Option<bool> {
@@ -40,7 +79,8 @@ pub fn truth(text: &str) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, truth};
+    use super::{Share, bytes, duration, share, truth};
+    use std::time::Duration;
 
     #[test]
     fn sizes_are_read_in_both_families_of_units() {
@@ -60,9 +100,27 @@ mod tests {
     }
 
     #[test]
+    fn times_have_units() {
+        assert_eq!(duration("90"), Some(Duration::from_secs(90)));
+        assert_eq!(duration("15 min"), Some(Duration::from_mins(15)));
+        assert_eq!(duration("2h"), Some(Duration::from_hours(2)));
+        assert_eq!(duration("1d"), Some(Duration::from_hours(24)));
+        for text in ["", "h", "-1h", "2 moons", "99999999999999999999d"] {
+            assert_eq!(duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn yes_and_no_have_many_spellings() {
         assert_eq!(truth("YES"), Some(true));
         assert_eq!(truth("0"), Some(false));
         assert_eq!(truth("perhaps"), None);
+    }
+    #[test]
+    fn shares_are_percents_or_sizes() {
+        assert_eq!(share("2.5 %"), Some(Share::Percent(2.5)));
+        assert_eq!(share("1GiB"), Some(Share::Bytes(1 << 30)));
+        assert_eq!(share("0"), Some(Share::Bytes(0)));
+        assert_eq!((share("-1%"), share("much")), (None, None));
     }
 }

@@ -63,7 +63,7 @@ pub const VARIABLES: &[VariableRow] = &[
     v("GHE_DATA_DIR", Map("`vault`: the folder `vault` below it, unless a vault is named elsewhere", vault)),
     v(
         "GHE_NUM_SNAPSHOTS",
-        NoEffect("this release drops no snapshots; `restic forget --prune` on the vault does"),
+        NoEffect("`forget` keeps what `retention.*` says, and counts by time, not by number"),
     ),
     v("GHE_PRUNING_SCHEDULED", NoEffect("`backup` never drops snapshots, whatever this says")),
     v("GHE_RESTORE_HOST", Honoured("restore.host")),

@@ -1,6 +1,8 @@
 //! Texts of options with their origin, and which of two layers wins.
 
-use super::option;
+use super::option::{self, OptionRow};
+use ghevault_core::keys::SecretSource;
+use serde::Serialize;
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 /// Where a value was set; errors name it.
@@ -40,6 +42,17 @@ pub struct Value {
     pub origin: Origin,
 }
 
+/// A setting as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Effective {
+    /// Its key.
+    pub key: &'static str,
+    /// Its value.
+    pub value: String,
+    /// Where it was set.
+    pub origin: String,
+}
+
 /// Values by option key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layer {
@@ -70,10 +83,26 @@ impl Layer {
         self
     }
 
+    /// Everything that is set, as it may be shown: of a secret its source, of an address no user and password.
+    pub fn effective(&self) -> Vec<Effective> {
+        let shown = |(key, value): (&&'static str, &Value)| Effective {
+            key,
+            value: option::shown(key, &value.text),
+            origin: value.origin.to_string(),
+        };
+        self.values.iter().map(shown).collect()
+    }
+
+    /// The sources of secrets that are set.
+    pub fn secret_sources(&self) -> Vec<SecretSource> {
+        let secret = |(key, _): &(&&'static str, &Value)| option::find(key).is_some_and(OptionRow::is_secret);
+        self.values.iter().filter(secret).filter_map(|(_, value)| value.text.parse().ok()).collect()
+    }
+
     /// The layer of the environment; variables that are set but empty count as not set.
     pub fn from_environment(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let mut layer = Self::default();
-        for row in option::OPTIONS {
+        for row in option::all() {
             let Some(name) = row.env else { continue };
             if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
                 layer.set(row.key, text, Origin::Environment(name));

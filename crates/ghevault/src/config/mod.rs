@@ -4,11 +4,15 @@
 //! strongest layer wins, and [`settings`] turns the winners into types. Nothing here connects to anything.
 
 pub mod amount;
+pub mod aws;
 pub mod backup_config;
 pub mod backup_utils;
 pub mod layer;
 pub mod locate;
+pub mod notify;
+pub mod operation;
 pub mod option;
+pub mod retention;
 pub mod settings;
 pub mod ssh_options;
 pub mod toml_file;

@@ -2,6 +2,11 @@
 //!
 //! The file reader, the environment reader and the tests of the reference page all read this table.
 
+mod around;
+mod work;
+
+use ghevault_core::keys::SecretSource;
+
 /// One option that a user can set.
 #[derive(Debug)]
 pub struct OptionRow {
@@ -29,150 +34,44 @@ const fn row(
 }
 
 /// All options.
-pub const OPTIONS: &[OptionRow] = &[
-    row(
-        "host",
-        Some("GHEVAULT_HOST"),
-        Some("--host"),
-        "none",
-        "the appliance: `[user@]host[:port]`; several, with commas between or as a list, are the machines of one high-availability pair or cluster",
-    ),
-    row(
-        "ssh_key",
-        Some("GHEVAULT_SSH_KEY"),
-        Some("--ssh-key"),
-        "none",
-        "secret source of the private SSH key",
-    ),
-    row(
-        "password",
-        Some("GHEVAULT_PASSWORD"),
-        Some("--password"),
-        "none",
-        "secret source of the vault's restic password",
-    ),
-    row("vault", Some("GHEVAULT_VAULT"), Some("--vault"), "none", "the vault: a folder or a URL"),
-    row(
-        "state",
-        Some("GHEVAULT_STATE"),
-        Some("--state"),
-        "`$XDG_STATE_HOME/ghevault`, for root `/var/lib/ghevault`",
-        "folder for pinned host keys, seal keys, caches and records",
-    ),
-    row(
-        "transport",
-        Some("GHEVAULT_TRANSPORT"),
-        Some("--transport"),
-        "`russh`",
-        "SSH implementation: `russh` (built in) or `openssh` (the `ssh` program)",
-    ),
-    row(
-        "ssh_options",
-        None,
-        None,
-        "none",
-        "list of further arguments for the `ssh` program; only with `transport = \"openssh\"`",
-    ),
-    row(
-        "bwlimit",
-        Some("GHEVAULT_BWLIMIT"),
-        Some("--bwlimit"),
-        "none",
-        "most bytes per second to read from the appliance, e.g. `30MiB`",
-    ),
-    row(
-        "backup_config",
-        Some("GHE_BACKUP_CONFIG"),
-        None,
-        "searched, see below",
-        "an existing backup-utils `backup.config`; `none` reads none",
-    ),
-    row(
-        "log_format",
-        Some("GHEVAULT_LOG_FORMAT"),
-        Some("--log-format"),
-        "`text`",
-        "log lines on stderr: `text` or `json`",
-    ),
-    row("log_file", None, None, "none", "file that gets the log instead of stderr"),
-    row(
-        "backup.skip",
-        None,
-        None,
-        "none",
-        "datasets to leave out: `pages`, `elasticsearch`, …; such a snapshot says so and stays complete",
-    ),
-    row("backup.nice", None, None, "`nice -n 19`", "words before every remote command of a backup"),
-    row("backup.ionice", None, None, "`ionice -c 3`", "words after `backup.nice`"),
-    row("backup.drain_s", None, None, "600", "longest wait for running Git maintenance, in seconds"),
-    row(
-        "backup.allow_replica",
-        None,
-        None,
-        "`false`",
-        "back up a high-availability replica; the snapshot then trails the primary",
-    ),
-    row(
-        "backup.mssql_cadence",
-        None,
-        None,
-        "`10080,1440,15`",
-        "most minutes between full, differential and log backups of Actions' databases",
-    ),
-    row(
-        "backup.unset_secrets",
-        None,
-        None,
-        "none",
-        "secrets that may be unset although the release needs them, e.g. `secrets.manage`; without it such a snapshot is partial",
-    ),
-    row(
-        "backup.external_mysql_script",
-        None,
-        None,
-        "none",
-        "program on this host that backs up an external MySQL database; the snapshot then has no dump of it",
-    ),
-    row(
-        "backup.source",
-        None,
-        None,
-        "`datasets`",
-        "what a backup reads: `datasets` (the appliance's data) or `backup-service` (the newest snapshot of its own Backup Service)",
-    ),
-    row(
-        "backup.service_wait_s",
-        None,
-        None,
-        "3600",
-        "longest wait for a running Backup Service, in seconds; only with `backup.source = \"backup-service\"`",
-    ),
-    row("restore.host", None, None, "none", "default target of `restore`; still has to be confirmed"),
-    row("restore.skip_audit_log", None, None, "`false`", "do not restore the audit log"),
-    row("restore.skip", None, None, "none", "datasets that `restore` leaves alone"),
-    row(
-        "restore.external_mysql_script",
-        None,
-        None,
-        "none",
-        "program on this host that restores an external MySQL database in place of the snapshot's dump",
-    ),
-    row("restore.console_password", None, None, "`true`", "restore the Management Console's password"),
-];
+pub fn all() -> impl Iterator<Item = &'static OptionRow> {
+    work::ROWS.iter().chain(around::ROWS)
+}
+
+impl OptionRow {
+    /// Whether the value names where a secret is.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.meaning.starts_with("secret source")
+    }
+}
+
+/// The value of an option as it may be shown.
+#[must_use]
+pub fn shown(key: &str, text: &str) -> String {
+    if find(key).is_some_and(OptionRow::is_secret) {
+        let source: Option<SecretSource> = text.parse().ok();
+        return source.map_or_else(|| "(not shown)".to_owned(), |source| source.to_string());
+    }
+    // A proxy's command may have a password in it.
+    if key == "ssh_options" {
+        return format!("({} given)", text.lines().count());
+    }
+    text.to_owned()
+}
 
 /// The row of a key.
 #[must_use]
 pub fn find(key: &str) -> Option<&'static OptionRow> {
-    OPTIONS.iter().find(|row| row.key == key)
+    all().find(|row| row.key == key)
 }
 
 /// The known key that is most like `key`, if any is near enough to be a slip of the hand.
 #[must_use]
 pub fn nearest(key: &str) -> Option<&'static str> {
-    OPTIONS
-        .iter()
+    all()
         .map(|row| (strsim::damerau_levenshtein(row.key, key), row.key))
-        .chain(OPTIONS.iter().map(|row| {
+        .chain(all().map(|row| {
             let last = row.key.rsplit('.').next().unwrap_or(row.key);
             (strsim::damerau_levenshtein(last, key), row.key)
         }))
@@ -183,7 +82,7 @@ pub fn nearest(key: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{OPTIONS, nearest};
+    use super::{all, nearest};
 
     #[test]
     fn slips_of_the_hand_find_their_key() {
@@ -197,7 +96,7 @@ mod tests {
     #[test]
     fn the_reference_page_lists_every_option() {
         let page = include_str!("../../../../docs/configuration.md");
-        for row in OPTIONS {
+        for row in all() {
             assert!(page.contains(&format!("| `{}` |", row.key)), "`{}` is missing", row.key);
             for name in [row.env, row.flag].into_iter().flatten() {
                 assert!(page.contains(&format!("`{name}`")), "`{name}` is missing");
@@ -210,9 +109,9 @@ mod tests {
 
     #[test]
     fn every_key_is_declared_once() {
-        let mut keys: Vec<_> = OPTIONS.iter().map(|row| row.key).collect();
+        let mut keys: Vec<_> = all().map(|row| row.key).collect();
         keys.sort_unstable();
         keys.dedup();
-        assert_eq!(keys.len(), OPTIONS.len());
+        assert_eq!(keys.len(), all().count());
     }
 }

@@ -1,21 +1,22 @@
 //! The merged options as types; every refusal names the value's origin.
 
+mod sources;
+mod value;
+
+pub use sources::{flag, load};
+pub(super) use value::{parsed, secret};
+
 use super::{
-    amount, backup_config, backup_utils,
-    layer::{Layer, Origin, Value},
-    locate::{self, Home},
-    option, toml_file,
+    amount, aws,
+    layer::{Effective, Layer, Value},
+    locate::Home,
+    operation::Operation,
+    retention::Rules,
 };
 use crate::error::{CommandError, CommandResult};
-use ghevault_core::{
-    backup::mssql::Cadence,
-    keys::{SecretError, SecretSource},
-};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use ghevault_core::{aws::AwsSettings, backup::mssql::Cadence, keys::SecretSource, vault::S3Settings};
+use std::{path::PathBuf, time::Duration};
+use value::missing;
 
 /// Which SSH implementation connects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,8 +49,18 @@ pub struct Settings {
     pub ssh_key: Option<SecretSource>,
     /// Source of the vault's password.
     pub password: Option<SecretSource>,
+    /// Source of the recovery kit.
+    pub recovery_key: Option<SecretSource>,
     /// The vault as named.
     pub vault: Option<String>,
+    /// Folder of Taupage's file and Kubernetes' mounts.
+    pub meta: PathBuf,
+    /// Region and endpoint.
+    pub aws: AwsSettings,
+    /// The vault's bucket, if it is in one.
+    pub s3: S3Settings,
+    /// The moment as of which the vault is looked at.
+    pub as_of: Option<jiff::Timestamp>,
     /// Folder of pins, keys and records.
     pub state: PathBuf,
     /// The SSH implementation.
@@ -66,6 +77,10 @@ pub struct Settings {
     pub service_wait: Duration,
     /// Words before remote commands of a backup.
     pub niceness: String,
+    /// Load per processor of the appliance above which a backup waits.
+    pub load_max: Option<f64>,
+    /// Longest such wait.
+    pub load_wait: Duration,
     /// Longest wait for Git maintenance.
     pub drain: Duration,
     /// Whether a replica may be backed up.
@@ -84,77 +99,32 @@ pub struct Settings {
     pub restore_skip: Vec<String>,
     /// Whether the Management Console's password is restored.
     pub restore_console_password: bool,
-    /// Whether log lines are JSON.
-    pub log_json: bool,
+    /// What is kept.
+    pub retention: Rules,
+    /// The vault that is copied to.
+    pub copy_to: Option<String>,
+    /// Source of its password.
+    pub copy_to_password: Option<SecretSource>,
+    /// The `ghevault.toml` that was read.
+    pub config_file: Option<PathBuf>,
+    /// Schedules, objectives, and who is told.
+    pub operation: Operation,
+    /// Whether log lines are JSON; nobody said, when `None`.
+    pub log_json: Option<bool>,
+    /// Notice boards.
+    pub witness_boards: Vec<String>,
+    /// Public keys of those that the witness looks at.
+    pub witness_keys: Vec<String>,
+    /// Whether `publish` also tells where references pointed.
+    pub witness_refs: bool,
     /// File for the log.
     pub log_file: Option<PathBuf>,
+    /// What was set, as it may be shown.
+    pub effective: Vec<Effective>,
+    /// Sources of secrets that were set.
+    pub secret_sources: Vec<SecretSource>,
     /// What the user should know about the configuration.
     pub notes: Vec<String>,
-}
-
-/// Merges all sources: flags over environment over `ghevault.toml` over `backup.config` over defaults.
-///
-/// # Errors
-/// A file or value is unusable; the text names it.
-pub fn load(
-    flags: Layer,
-    config: Option<&Path>,
-    lookup: impl Fn(&str) -> Option<String>,
-    home: &Home,
-) -> CommandResult<Settings> {
-    let environment = Layer::from_environment(&lookup);
-    let named = config.map(Path::to_owned).or_else(|| set(&lookup, "GHEVAULT_CONFIG").map(PathBuf::from));
-    let mut merged = flags.over(environment);
-    if let Some(path) = locate::file(named.as_deref(), &home.config_candidates())? {
-        merged = merged.over(toml_file::read(&path)?);
-    }
-    let mut notes = Vec::new();
-    if let Some(path) = backup_config_path(&merged, home)? {
-        let imported = read_backup_config(&path, &lookup)?;
-        notes = imported.notes;
-        merged = merged.over(imported.layer);
-    }
-    typed(&merged, home, notes)
-}
-
-/// A variable that is set to something; an empty one counts as unset.
-fn set(lookup: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
-    lookup(name).filter(|value| !value.is_empty())
-}
-
-/// The `backup.config` that holds, if any.
-fn backup_config_path(merged: &Layer, home: &Home) -> CommandResult<Option<PathBuf>> {
-    match merged.get("backup_config") {
-        Some(value) if value.text == "none" => Ok(None),
-        Some(value) => locate::file(Some(Path::new(&value.text)), &[]),
-        None => locate::file(None, &home.backup_config_candidates()),
-    }
-}
-
-/// Reads and translates a `backup.config`; `GHE_HOSTNAME` of the environment wins over the file's (contract §8.1).
-fn read_backup_config(
-    path: &Path,
-    lookup: &impl Fn(&str) -> Option<String>,
-) -> CommandResult<backup_utils::Imported> {
-    let text = fs::read_to_string(path).map_err(|error| {
-        CommandError::usage(format!("cannot read {}", path.display())).because_of(Some(&error))
-    })?;
-    let outer = |name: &str| if name == "HOME" { lookup(name) } else { None };
-    let mut script = backup_config::parse(&text, outer);
-    if let Some(host) = lookup("GHE_HOSTNAME").filter(|host| !host.is_empty()) {
-        script.assignments.push(backup_config::Assignment {
-            name: "GHE_HOSTNAME".to_owned(),
-            value: host,
-            line: 0,
-        });
-    }
-    let imported = backup_utils::import(&script, path);
-    if imported.refusals.is_empty() {
-        return Ok(imported);
-    }
-    let mut error = CommandError::usage(format!("{} cannot be used as it is", path.display()));
-    error.causes = imported.refusals;
-    Err(error.hint("Set `backup_config = \"none\"` in ghevault.toml (or GHE_BACKUP_CONFIG=none) to leave the file alone."))
 }
 
 /// Turns texts into types.
@@ -176,6 +146,8 @@ fn typed(merged: &Layer, home: &Home, notes: Vec<String>) -> CommandResult<Setti
             .hint("Set GHEVAULT_STATE.")
     })?;
     let drain_s = parsed(merged, "backup.drain_s", "a number of seconds", |text| text.parse::<u32>().ok())?;
+    let load_wait_s =
+        parsed(merged, "backup.load_wait_s", "a number of seconds", |text| text.parse::<u32>().ok())?;
     let service_wait_s =
         parsed(merged, "backup.service_wait_s", "a number of seconds", |text| text.parse::<u32>().ok())?;
     let mut restore_skip = list("restore.skip");
@@ -193,7 +165,12 @@ fn typed(merged: &Layer, home: &Home, notes: Vec<String>) -> CommandResult<Setti
         hosts,
         ssh_key: secret(merged, "ssh_key")?,
         password: secret(merged, "password")?,
+        recovery_key: secret(merged, "recovery_key")?,
         vault: text("vault"),
+        meta: text("meta").map_or_else(|| PathBuf::from("/meta"), PathBuf::from),
+        aws: aws::aws(merged),
+        s3: aws::s3(merged)?,
+        as_of: None,
         state,
         transport: parsed(merged, "transport", "`russh` or `openssh`", |text| match text {
             "russh" => Some(Transport::Russh),
@@ -219,6 +196,10 @@ fn typed(merged: &Layer, home: &Home, notes: Vec<String>) -> CommandResult<Setti
         .unwrap_or_default(),
         service_wait: Duration::from_secs(service_wait_s.unwrap_or(3600).into()),
         niceness: format!("{nice} {ionice}").trim().to_owned(),
+        load_max: parsed(merged, "backup.load_max", "a load such as `1.5`", |text| {
+            text.parse().ok().filter(|load: &f64| load.is_finite() && *load > 0.0)
+        })?,
+        load_wait: Duration::from_secs(load_wait_s.unwrap_or(900).into()),
         drain: Duration::from_secs(drain_s.unwrap_or(600).into()),
         allow_replica: truth("backup.allow_replica", false)?,
         mssql_cadence: parsed(
@@ -234,13 +215,22 @@ fn typed(merged: &Layer, home: &Home, notes: Vec<String>) -> CommandResult<Setti
         restore_host: text("restore.host"),
         restore_skip,
         restore_console_password: truth("restore.console_password", true)?,
+        retention: Rules::typed(merged, list("retention.seal_keys"))?,
+        copy_to: text("copy.to"),
+        copy_to_password: secret(merged, "copy.to_password")?,
+        witness_boards: list("witness.board"),
+        witness_keys: list("witness.keys"),
+        witness_refs: truth("witness.refs", true)?,
         log_json: parsed(merged, "log_format", "`text` or `json`", |text| match text {
             "text" => Some(false),
             "json" => Some(true),
             _ => None,
-        })?
-        .unwrap_or(false),
+        })?,
+        config_file: None,
+        operation: Operation::typed(merged)?,
         log_file: text("log_file").map(PathBuf::from),
+        effective: merged.effective(),
+        secret_sources: merged.secret_sources(),
         notes,
     };
     if !settings.ssh_options.is_empty() && settings.transport == Transport::Russh {
@@ -250,32 +240,6 @@ fn typed(merged: &Layer, home: &Home, notes: Vec<String>) -> CommandResult<Setti
         .hint("Set `transport = \"openssh\"` (or GHEVAULT_TRANSPORT=openssh)."));
     }
     Ok(settings)
-}
-
-/// The value of an option through `parse`, or an error that says what it should be and where it was set.
-fn parsed<T>(
-    merged: &Layer,
-    key: &str,
-    what: &str,
-    parse: impl Fn(&str) -> Option<T>,
-) -> CommandResult<Option<T>> {
-    let Some(value) = merged.get(key).filter(|value| !value.text.is_empty()) else { return Ok(None) };
-    parse(&value.text).map(Some).ok_or_else(|| {
-        let error = CommandError::usage(format!("{} is `{}`, not {what}", value.origin, value.text));
-        match option::find(key) {
-            Some(row) => error.hint(format!("`{key}` is {}; default {}.", row.meaning, row.default)),
-            None => error,
-        }
-    })
-}
-
-/// A secret source; the value itself is not repeated in errors, it might be the secret.
-fn secret(merged: &Layer, key: &str) -> CommandResult<Option<SecretSource>> {
-    let Some(value) = merged.get(key).filter(|value| !value.text.is_empty()) else { return Ok(None) };
-    value.text.parse().map(Some).map_err(|reason: SecretError| {
-        CommandError::usage(format!("the value of {}: {reason}", value.origin))
-            .hint("Put the secret into a file and give `file:PATH`.")
-    })
 }
 
 impl Settings {
@@ -309,25 +273,6 @@ impl Settings {
     /// None is named.
     pub fn require_password(&self) -> CommandResult<&SecretSource> {
         self.password.as_ref().ok_or_else(|| missing("password", "password"))
-    }
-}
-
-/// The error for a setting that a command needs and nobody gave.
-fn missing(what: &str, key: &str) -> CommandError {
-    let row = option::find(key);
-    let ways = row
-        .map(|row| [row.env.map(|name| format!("set {name}")), row.flag.map(|flag| format!("give {flag}"))]);
-    let mut ways: Vec<String> = ways.into_iter().flatten().flatten().collect();
-    ways.push(format!("write `{key} = …` into ghevault.toml"));
-    let meaning = row.map(|row| row.meaning).unwrap_or_default();
-    CommandError::usage(format!("no {what} is named"))
-        .hint(format!("Needed is {meaning}: {}.", ways.join(", or ")))
-}
-
-/// Where a flag's value came from, for layers made from the command line.
-pub fn flag(layer: &mut Layer, key: &str, name: &'static str, value: Option<&String>) {
-    if let Some(text) = value {
-        layer.set(key, text.clone(), Origin::Flag(name));
     }
 }
 

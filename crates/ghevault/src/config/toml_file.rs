@@ -41,7 +41,7 @@ fn collect(text: &str, path: &Path, section: &str, table: &DeTable<'_>, layer: &
             format!("{section}.{}", key.get_ref())
         };
         if let DeValue::Table(inner) = value.get_ref()
-            && option::OPTIONS.iter().any(|row| row.key.starts_with(&format!("{name}.")))
+            && option::all().any(|row| row.key.starts_with(&format!("{name}.")))
         {
             collect(text, path, &name, inner, layer)?;
             continue;

@@ -6,6 +6,8 @@ use ghevault_core::{
         channel::ChannelError, facts::FactsError, gate::GateError, hostkeys::PinError, lease::LeaseError,
     },
     backup::{BackupError, context::CaptureError},
+    drill::DrillError,
+    history::HistoryError,
     import::{ImportError, plan::PlanError, service::ServiceError},
     restore::{
         RestoreError,
@@ -14,7 +16,6 @@ use ghevault_core::{
         view::ViewError,
     },
     state::StateError,
-    vault::VaultError,
 };
 
 impl From<ChannelError> for CommandError {
@@ -82,56 +83,6 @@ impl From<PinError> for CommandError {
             PinError::File { .. } => mapped.hint("GHEVAULT_STATE names the folder; this user must own it."),
             PinError::Line { .. } => mapped.hint("Remove that line and run `ghevault trust` again."),
         }
-    }
-}
-
-impl From<VaultError> for CommandError {
-    fn from(error: VaultError) -> Self {
-        let (kind, hint) = vault_advice(&error);
-        let mapped = Self::from_error(kind, &error);
-        match hint {
-            Some(hint) => mapped.hint(hint),
-            None => mapped,
-        }
-    }
-}
-
-/// Kind and hint of a vault's error.
-pub(super) fn vault_advice(error: &VaultError) -> (Kind, Option<&'static str>) {
-    match error {
-        VaultError::NotAVault { .. } => (
-            Kind::VaultMissing,
-            Some("Run `ghevault init` to make one there, or name the right place with GHEVAULT_VAULT."),
-        ),
-        VaultError::AlreadyExists { .. } => {
-            (Kind::Failure, Some("It is left as it is; use it, or name another place."))
-        }
-        VaultError::WrongPassword { .. } => (
-            Kind::WrongPassword,
-            Some("GHEVAULT_PASSWORD names the source of the password, e.g. `file:PATH`."),
-        ),
-        VaultError::Locked { .. } => {
-            (Kind::VaultLocked, Some("Wait for it to end. The lease of a process that died ends by itself."))
-        }
-        VaultError::LeaseLost { .. } => (
-            Kind::VaultLocked,
-            Some("This host stood still for too long; nothing was written after that. Run it again."),
-        ),
-        VaultError::Damaged { .. } | VaultError::Missing { .. } => {
-            (Kind::Damage, Some("Keep the vault as it is and run `ghevault verify`."))
-        }
-        VaultError::Unsupported { .. } => (Kind::Refused, None),
-        VaultError::NoSuchSnapshot { .. } => (Kind::Failure, Some("Run `ghevault snapshots`.")),
-        VaultError::Full { .. } => (
-            Kind::Failure,
-            Some(
-                "Make room and run it again: what was stored is not stored twice, and no snapshot was harmed.",
-            ),
-        ),
-        VaultError::Denied { .. } => {
-            (Kind::Failure, Some("The vault's files must belong to the user that runs ghevault."))
-        }
-        _ => (Kind::Failure, None),
     }
 }
 
@@ -338,6 +289,31 @@ impl From<RepositoryError> for CommandError {
     }
 }
 
+impl From<DrillError> for CommandError {
+    fn from(error: DrillError) -> Self {
+        match error {
+            DrillError::Vault(inner) => inner.into(),
+            DrillError::View(inner) => inner.into(),
+            DrillError::Scratch { .. } => Self::from_error(Kind::Failure, &error).hint(
+                "Name a folder with room for a database and the largest repositories: `--scratch DIR`.",
+            ),
+        }
+    }
+}
+
+impl From<HistoryError> for CommandError {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Vault(inner) => inner.into(),
+            HistoryError::View(inner) => inner.into(),
+            HistoryError::Repository(inner) => inner.into(),
+            HistoryError::Unknown { .. } => {
+                Self::from_error(Kind::Failure, &error).hint("The vault is empty; run `ghevault backup`.")
+            }
+        }
+    }
+}
+
 impl From<ViewError> for CommandError {
     fn from(error: ViewError) -> Self {
         Self::from_error(Kind::Damage, &error).hint("Run `ghevault verify --depth 2`.")
@@ -382,6 +358,9 @@ fn refusal_advice(refusal: &Refusal) -> Option<String> {
         Refusal::ActionsCacheOnTarget(_) => "Run `ghe-actions-cache-disable` on its admin shell first.".to_owned(),
         Refusal::ActionsCacheInSnapshot(_) => {
             "Restore with --settings, or switch the Actions cache on at the target first.".to_owned()
+        }
+        Refusal::Isolated { .. } => {
+            "Use a configured spare appliance of its own, with Actions off and the internal database, or restore without --isolated.".to_owned()
         }
         Refusal::BinaryDump(_) => "Run `ghe-config mysql.backup.binary true` on its admin shell first.".to_owned(),
         _ => return None,

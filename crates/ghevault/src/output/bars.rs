@@ -2,9 +2,10 @@
 
 use super::human;
 use ghevault_core::progress::{Event, Progress};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -16,7 +17,7 @@ pub struct Bars {
 }
 
 /// A part of which the size is known.
-const SIZED: &str = "{prefix:16} [{bar:28}] {binary_bytes:>11} of {binary_total_bytes:11} {binary_bytes_per_sec:>13}  {eta:>4} left";
+const SIZED: &str = "{prefix:16} [{bar:28}] {binary_bytes:>11} of {binary_total_bytes:11} {binary_bytes_per_sec:>13} {left:>9}";
 /// A part of which it is not.
 const UNSIZED: &str = "{prefix:16} {spinner} {binary_bytes:>11} {msg:16} {binary_bytes_per_sec:>13}";
 
@@ -43,7 +44,15 @@ impl Bars {
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("left", left)
         .progress_chars("=> ")
+}
+
+/// An estimate, as soon as there is something to estimate from.
+fn left(state: &ProgressState, out: &mut dyn fmt::Write) {
+    if state.pos() > 0 {
+        let _ = write!(out, "{:#} left", HumanDuration(state.eta()));
+    }
 }
 
 impl Progress for Bars {

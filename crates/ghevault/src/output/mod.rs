@@ -48,7 +48,7 @@ pub fn json_line(value: &impl Serialize) {
 }
 
 /// Writes a line to stdout. A reader that has gone away is no reason to fail.
-fn print_line(text: &str) {
+pub fn print_line(text: &str) {
     beside_bars(|| {
         let mut out = io::stdout().lock();
         let _ = writeln!(out, "{text}").and_then(|()| out.flush());

@@ -16,7 +16,7 @@ use crate::{
 /// Id of the first copy; the others follow.
 pub const FIRST_COPY: u64 = 1_000_001;
 /// Id of the repository with the large pack.
-pub const BIG_PACK: u64 = 100_006;
+pub const BIG_PACK: u64 = 100_010;
 
 pub(super) fn write(place: &Place, seed: &Seed, scale: Scale) -> Result<(), SimError> {
     let root = place.repositories();

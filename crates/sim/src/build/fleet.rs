@@ -145,13 +145,22 @@ impl FleetRecipe {
     /// # Errors
     /// The folder is in use, a file cannot be written, or a program fails.
     pub fn build(&self, folder: &Path) -> Result<Manifest, SimError> {
+        self.build_at(folder, &[])
+    }
+
+    /// The same with addresses of its machines, in their order; where there are none, 127.0.0.11 and up.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn build_at(&self, folder: &Path, addresses: &[IpAddr]) -> Result<Manifest, SimError> {
         if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(SimError::Refused(format!("`{}` is not empty", folder.display())));
         }
         fs::create_dir_all(folder).on("create", folder)?;
         let peer = |(index, name): (usize, String)| {
             let last = u8::try_from(11 + index).unwrap_or(u8::MAX);
-            Peer { name, address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)) }
+            let here = || IpAddr::V4(Ipv4Addr::new(127, 0, 0, last));
+            Peer { name, address: addresses.get(index).copied().unwrap_or_else(here) }
         };
         let nodes: Vec<Peer> = self.kind.nodes().into_iter().enumerate().map(peer).collect();
         let places: Vec<Place> = nodes.iter().map(|peer| Place::new(folder.join(&peer.name))).collect();

@@ -1,6 +1,9 @@
 //! The words of the simulator's command line.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -141,6 +144,9 @@ pub(super) enum FleetVerb {
         /// ha, cluster3 or cluster5.
         #[arg(long)]
         kind: String,
+        /// Address of a machine, in their order (repeated); 127.0.0.11 and up if there are none.
+        #[arg(long, value_name = "IP")]
+        address: Vec<IpAddr>,
         /// What its content is drawn from.
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -161,6 +167,9 @@ pub(super) enum FleetVerb {
     Serve {
         /// The fleet's folder.
         dir: PathBuf,
+        /// Serve only this machine, at all addresses of this host: the others are served elsewhere, from the same folder.
+        #[arg(long, value_name = "NAME", requires = "port")]
+        node: Option<String>,
         /// embedded or sshd (needs root).
         #[arg(long, default_value = "embedded")]
         door: String,

@@ -24,7 +24,7 @@ use crate::{
 
 pub(super) fn act(verb: FleetVerb) -> Result<(), SimError> {
     match verb {
-        FleetVerb::Create { dir, kind, seed, scale, version, empty, stored_databases } => {
+        FleetVerb::Create { dir, kind, address, seed, scale, version, empty, stored_databases } => {
             let unknown =
                 || SimError::Refused(format!("there is no kind of fleet `{kind}`: ha, cluster3, cluster5"));
             let kind = Kind::ALL.into_iter().find(|known| known.name() == kind).ok_or_else(unknown)?;
@@ -32,11 +32,11 @@ pub(super) fn act(verb: FleetVerb) -> Result<(), SimError> {
             let scale = scale_named(&scale)?;
             let appliance =
                 Recipe { seed, scale, version, configured: true, empty, databases, actions: false };
-            let manifest = FleetRecipe { kind, appliance }.build(&dir)?;
+            let manifest = FleetRecipe { kind, appliance }.build_at(&dir, &address)?;
             let key = dir.join(&manifest.nodes[0].name).join("keys/client");
             say(&serde_json::json!({ "dir": dir, "kind": kind, "nodes": manifest.nodes, "client_key": key }))
         }
-        FleetVerb::Serve { dir, door, port, authorized_key, live, until_stdin_closes } => {
+        FleetVerb::Serve { dir, node, door, port, authorized_key, live, until_stdin_closes } => {
             let door = match door.as_str() {
                 "embedded" => DoorKind::Embedded,
                 "sshd" => DoorKind::Sshd,
@@ -44,7 +44,20 @@ pub(super) fn act(verb: FleetVerb) -> Result<(), SimError> {
                     return Err(SimError::Refused(format!("there is no door `{other}`: embedded, sshd")));
                 }
             };
-            serve(&dir, door, port, authorized_key.as_ref(), live, until_stdin_closes)
+            let mut fleet = Fleet::open(&dir)?;
+            if live.is_some() && fleet.kind() != Kind::Ha {
+                return Err(SimError::Refused(
+                    "a cluster has no life of its own: --live is for pairs".to_owned(),
+                ));
+            }
+            for name in fleet.names() {
+                opened(&fleet.folder().join(name), authorized_key.clone())?;
+            }
+            match node {
+                Some(node) => fleet.open_alone(&node, door, port, live)?,
+                None => drop(fleet.open_doors(door, port, live)?),
+            }
+            serve(fleet, live.filter(|_| door == DoorKind::Embedded), until_stdin_closes)
         }
         FleetVerb::StopNode { dir, node } => order(&dir, &format!("stop {node}")),
         FleetVerb::StartNode { dir, node } => order(&dir, &format!("start {node}")),
@@ -52,28 +65,12 @@ pub(super) fn act(verb: FleetVerb) -> Result<(), SimError> {
     }
 }
 
-fn serve(
-    dir: &Path,
-    door: DoorKind,
-    port: u16,
-    authorized_key: Option<&PathBuf>,
-    live: Option<f64>,
-    until_stdin_closes: bool,
-) -> Result<(), SimError> {
-    let mut fleet = Fleet::open(dir)?;
-    if live.is_some() && fleet.kind() != Kind::Ha {
-        return Err(SimError::Refused("a cluster has no life of its own: --live is for pairs".to_owned()));
-    }
-    for name in fleet.names() {
-        opened(&fleet.folder().join(name), authorized_key.cloned())?;
-    }
-    fleet.open_doors(door, port, live)?;
+fn serve(fleet: Fleet, live: Option<f64>, until_stdin_closes: bool) -> Result<(), SimError> {
     let socket = socket_of(fleet.folder());
     let _ = fs::remove_file(&socket);
     let listener = UnixListener::bind(&socket).on("listen on", &socket)?;
     say(&reachable(&fleet)?)?;
-    let living =
-        live.filter(|_| door == DoorKind::Embedded).map(|rate| fleet.first().live(rate, rand::random()));
+    let living = live.map(|rate| fleet.first().live(rate, rand::random()));
     let fleet = Arc::new(Mutex::new(fleet));
     let orders = Arc::clone(&fleet);
     std::thread::spawn(move || {

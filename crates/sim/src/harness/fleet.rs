@@ -1,7 +1,7 @@
 //! Fleets for tests: machines with doors of their own that can be stopped and started, replicated, promoted.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -151,6 +151,30 @@ impl Fleet {
             self.open_one(index, live.filter(|_| index == 0))?;
         }
         Ok(port)
+    }
+
+    /// Opens the door of one machine only, at all addresses of this host: for a host, or a container, of its own.
+    ///
+    /// # Errors
+    /// There is none of that name, or the door does not open.
+    pub fn open_alone(
+        &mut self,
+        name: &str,
+        kind: DoorKind,
+        port: u16,
+        live: Option<f64>,
+    ) -> Result<(), SimError> {
+        self.close();
+        let index = self.index(name)?;
+        let peers = self.manifest.nodes.clone();
+        let node = &mut self.nodes[index];
+        Membership { own: name.to_owned(), port, peers }.save(node.place())?;
+        self.door = Some((kind, port));
+        let listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        match kind {
+            DoorKind::Embedded => node.open_embedded_at(listen).map(|_| ()),
+            DoorKind::Sshd => node.open_sshd_at(listen, live).map(|_| ()),
+        }
     }
 
     /// A port that is free on the first address; on the others it is found out by opening.

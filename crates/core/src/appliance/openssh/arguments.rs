@@ -3,7 +3,11 @@
 //! `ssh` takes the first value it is given for an option, so what must hold stands first, what sites may change stands
 //! after their own options, and no configuration file is read unless they name one.
 
-use std::{ffi::OsString, path::Path, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use russh::keys::Algorithm;
 
@@ -39,19 +43,25 @@ const FIRM: &[&str] = &[
 
 /// Options that a site may have set otherwise.
 const USUAL: &[&str] = &[
-    "IdentitiesOnly=yes",
-    "IdentityAgent=none",
     "PreferredAuthentications=publickey",
     "ConnectionAttempts=1",
     "Compression=no",
     "Ciphers=^aes128-gcm@openssh.com,aes256-gcm@openssh.com",
 ];
 
+/// Where `ssh` finds the key.
+pub(super) enum Identity {
+    /// A file.
+    File(PathBuf),
+    /// An agent's socket.
+    Agent(PathBuf),
+}
+
 /// All arguments, the script last.
 pub(super) fn arguments(
     settings: &TransportSettings,
     pins: &[HostKey],
-    key: &Path,
+    key: &Identity,
     log: &Path,
     proxy: Option<&str>,
     script: &str,
@@ -61,7 +71,10 @@ pub(super) fn arguments(
     let algorithms: Vec<_> = pins.iter().flat_map(HostKey::algorithms).collect();
     firm(&mut all, &settings.pin_name(), settings.pins.path(), &algorithms);
     option(&mut all, &format!("LocalCommand=echo '{SESSION_MARK}' >&2"));
-    all.extend(["-E".into(), log.into(), "-i".into(), key.into()]);
+    all.extend(["-E".into(), log.into()]);
+    if let Identity::File(path) = key {
+        all.extend(["-i".into(), path.into()]);
+    }
     match proxy {
         // What a site says about the way holds for the appliance before the node.
         Some(proxy) => {
@@ -69,6 +82,16 @@ pub(super) fn arguments(
             site(&mut all, &[]);
         }
         None => site(&mut all, &settings.ssh_options),
+    }
+    match key {
+        Identity::File(_) => {
+            option(&mut all, "IdentitiesOnly=yes");
+            option(&mut all, "IdentityAgent=none");
+        }
+        Identity::Agent(socket) => {
+            option(&mut all, "IdentityFile=none");
+            option(&mut all, &format!("IdentityAgent=\"{}\"", escaped(socket)));
+        }
     }
     for usual in USUAL {
         option(&mut all, usual);
@@ -82,7 +105,12 @@ pub(super) fn arguments(
 
 /// The local command that reaches `node` through an appliance: another `ssh`, and `nc.openbsd` over there, as backup-utils does it
 /// (contract §7.3).
-pub(super) fn proxy_command(way: &TransportSettings, pins: &[HostKey], key: &Path, node: &Target) -> String {
+pub(super) fn proxy_command(
+    way: &TransportSettings,
+    pins: &[HostKey],
+    key: &Identity,
+    node: &Target,
+) -> String {
     let script = format!("exec nc.openbsd {} {}", quote(node.host()), node.port());
     let words = arguments(way, pins, key, Path::new("/dev/null"), None, &script);
     let program = std::iter::once(way.ssh_program.clone().into_os_string());
@@ -170,7 +198,7 @@ mod tests {
         arguments(
             &settings(options),
             pins,
-            Path::new("/proc/1/fd/3"),
+            &Identity::File("/proc/1/fd/3".into()),
             Path::new("/proc/1/fd/4"),
             None,
             "-x; echo",
@@ -201,6 +229,17 @@ mod tests {
         assert_eq!(all[position(&all, "-F") + 1], "none");
         let all = lines(&["-F", "/etc/site"], &[]);
         assert_eq!(all.iter().filter(|argument| *argument == "-F").count(), 1);
+    }
+
+    #[test]
+    fn with_an_agent_no_file_of_the_user_is_offered() {
+        let agent = Identity::Agent("/run/user/1/ag ent".into());
+        let all = arguments(&settings(&[]), &[], &agent, Path::new("/proc/1/fd/4"), None, "true");
+        let all: Vec<String> =
+            all.into_iter().map(|argument| argument.into_string().expect("text")).collect();
+        position(&all, "IdentityAgent=\"/run/user/1/ag ent\"");
+        position(&all, "IdentityFile=none");
+        assert!(!all.iter().any(|argument| argument == "-i" || argument == "IdentitiesOnly=yes"));
     }
 
     #[test]

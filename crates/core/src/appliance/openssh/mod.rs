@@ -20,6 +20,7 @@ use std::{
 use tokio::{sync::Semaphore, time::timeout};
 
 use self::{
+    arguments::Identity,
     log::{Phase, Refusal},
     memory_file::MemoryFile,
     process::Process,
@@ -29,6 +30,8 @@ use super::{
     hostkeys::HostKey,
     transport::{Bridge, Transport, TransportSettings, launch},
 };
+
+use crate::keys::{ClientKey, SshKey};
 
 pub use self::scan::scan;
 
@@ -44,9 +47,34 @@ pub struct OpenSshTransport {
 /// What the commands of a transport have in common.
 struct Shared {
     settings: TransportSettings,
-    key: MemoryFile,
+    key: Handed,
     handshakes: Semaphore,
     shown: Mutex<Option<String>>,
+}
+
+/// How `ssh` gets at the key.
+enum Handed {
+    /// In a file of our memory.
+    Memory(MemoryFile),
+    /// By an agent's socket.
+    Agent(PathBuf),
+}
+
+impl Handed {
+    fn identity(&self) -> Identity {
+        match self {
+            Self::Memory(file) => Identity::File(file.path()),
+            Self::Agent(socket) => Identity::Agent(socket.clone()),
+        }
+    }
+}
+
+/// The key where only `ssh` finds it.
+fn in_memory(key: &SshKey) -> Result<MemoryFile, ChannelError> {
+    let text = key.openssh_text().map_err(|error| ChannelError::BadKey { reason: error.to_string() })?;
+    MemoryFile::holding(text.as_bytes()).map_err(|error| ChannelError::BadKey {
+        reason: format!("it cannot be kept in a memory file: {error}"),
+    })
 }
 
 impl OpenSshTransport {
@@ -56,13 +84,10 @@ impl OpenSshTransport {
     /// The key cannot be handed over, or no runtime could be started.
     pub fn new(settings: TransportSettings) -> Result<Self, ChannelError> {
         let bridge = Arc::new(Bridge::start(&settings.named())?);
-        let text = settings
-            .key
-            .openssh_text()
-            .map_err(|error| ChannelError::BadKey { reason: error.to_string() })?;
-        let key = MemoryFile::holding(text.as_bytes()).map_err(|error| ChannelError::BadKey {
-            reason: format!("it cannot be kept in a memory file: {error}"),
-        })?;
+        let key = match &settings.key {
+            ClientKey::Held(key) => Handed::Memory(in_memory(key)?),
+            ClientKey::Agent(socket) => Handed::Agent(socket.clone()),
+        };
         let shared =
             Shared { settings, key, handshakes: Semaphore::new(HANDSHAKES_MAX), shown: Mutex::new(None) };
         Ok(Self { bridge, shared: Arc::new(shared) })
@@ -113,7 +138,7 @@ impl Shared {
         command: &RemoteCommand,
         failed: &(dyn Fn(String) -> ChannelError + Sync),
     ) -> Result<Process, ChannelError> {
-        let key: PathBuf = self.key.path();
+        let key = self.key.identity();
         let proxy = match &self.settings.via {
             None => None,
             Some(via) => {

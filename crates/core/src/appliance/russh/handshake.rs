@@ -1,12 +1,12 @@
-//! From a target to an authenticated connection: TCP, key exchange against the pins, public key authentication.
+//! From a target to an authenticated connection: TCP, key exchange against the pins, and then `authenticate.rs`.
 
 use std::{borrow::Cow, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use ::russh::{
     Error, Limits, Preferred, SshId, cipher,
-    client::{self, AuthResult, Handle},
+    client::{self, Handle},
     compression,
-    keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg},
+    keys::Algorithm,
     mac,
 };
 use tokio::{
@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use super::{
+    authenticate::authenticate,
     connection::{Connection, Watch, Witness},
     jump::Jumping,
 };
@@ -88,7 +89,8 @@ impl Dial {
             Err(error) => return Err(self.refused(&pins, &watch, error).await),
         };
         let shown = watch.shown().ok_or_else(|| failed("it showed no host key".to_owned()))?;
-        match timeout(limit, self.authenticate(&mut handle)).await {
+        let authentication = authenticate(&self.settings, &mut handle);
+        match timeout(limit, authentication).await {
             Ok(authenticated) => authenticated?,
             Err(_) => return Err(failed(format!("no answer to the authentication within {limit:?}"))),
         }
@@ -127,33 +129,6 @@ impl Dial {
         let bytes = settings.rekey_bytes.min(1 << 30);
         config.limits = Limits::new(bytes, bytes, REKEY_INTERVAL);
         config
-    }
-
-    async fn authenticate(&self, handle: &mut Handle<Witness>) -> Result<(), ChannelError> {
-        let (target, key) = (self.target(), &self.settings.key);
-        let failed = |reason: String| ChannelError::Connect { target: self.named(), reason };
-        let lost = |error: Error| failed(format!("lost during the authentication: {error}"));
-        let private = key.private();
-        let hash = if private.algorithm().is_rsa() {
-            // A server that does not say what it takes is old, not necessarily without SHA-2.
-            handle.best_supported_rsa_hash().await.map_err(lost)?.unwrap_or(Some(HashAlg::Sha512))
-        } else {
-            None
-        };
-        let key_with_hash = PrivateKeyWithHashAlg::new(private, hash);
-        match handle.authenticate_publickey(target.user(), key_with_hash).await.map_err(lost)? {
-            AuthResult::Success => Ok(()),
-            AuthResult::Failure { remaining_methods, .. }
-                if handle.is_closed() && remaining_methods.is_empty() =>
-            {
-                Err(failed("it closed the connection during the authentication".to_owned()))
-            }
-            AuthResult::Failure { .. } => Err(ChannelError::Authentication {
-                target: self.named(),
-                user: target.user().to_owned(),
-                key: key.fingerprint(),
-            }),
-        }
     }
 
     /// Tells a host key that is not ours from everything else that ends a handshake.

@@ -5,6 +5,7 @@
 //! has a connection of its own, where stalling is exactly right, and what runs on the shared control connection is
 //! buffered by us and never waited for.
 
+mod authenticate;
 mod connection;
 mod handshake;
 mod jump;

@@ -7,7 +7,7 @@ use crate::{
         hostkeys::PinStore,
         target::{Target, TargetError},
     },
-    keys::SshKey,
+    keys::ClientKey,
 };
 
 /// Longest time for a TCP connection and for each of the handshake's parts.
@@ -34,8 +34,8 @@ pub enum TransportKind {
 pub struct TransportSettings {
     /// Whom to reach.
     pub target: Target,
-    /// The key to show.
-    pub key: SshKey,
+    /// What to show.
+    pub key: ClientKey,
     /// The host keys to accept.
     pub pins: PinStore,
     /// Which implementation.
@@ -70,10 +70,10 @@ pub struct Via {
 impl TransportSettings {
     /// The way to `target` with the usual limits.
     #[must_use]
-    pub fn new(target: Target, key: SshKey, pins: PinStore) -> Self {
+    pub fn new(target: Target, key: impl Into<ClientKey>, pins: PinStore) -> Self {
         Self {
             target,
-            key,
+            key: key.into(),
             pins,
             kind: TransportKind::default(),
             bandwidth: None,

@@ -21,10 +21,12 @@ const NAMED_MAX: usize = 20;
 /// The run was cancelled; nodes that fail are lost, not an error.
 pub(super) fn repositories(ctx: &Context<'_>, list: &[u8]) -> Result<Spread, CaptureError> {
     let mut spread = Spread::of_routes(list, "git", "repositories", ctx.machines);
+    // The admin user cannot look into the folder: patterns are matched by `find`, not by the shell.
     let script = format!(
-        "cd {} && for d in repositories/__*__ repositories/info; do case $d in \
-         *__nodeload_archives__|*__gitmon__|*__render__) continue;; esac; \
-         sudo test -d \"$d\" && sudo find \"$d\" -mindepth 1 -maxdepth 1 ! -name lost+found -print0; done; true",
+        "cd {} && if sudo test -d repositories; then sudo find repositories -mindepth 2 -maxdepth 2 \
+         \\( -path 'repositories/__*__/*' -o -path 'repositories/info/*' \\) \
+         ! -path 'repositories/__nodeload_archives__/*' ! -path 'repositories/__gitmon__/*' \
+         ! -path 'repositories/__render__/*' ! -name lost+found -print0; fi",
         quote(&ctx.settings.data_root)
     );
     discover(ctx, "git", "list special folders", &script, &mut spread)?;

@@ -93,16 +93,8 @@ impl Refs {
         Ok(())
     }
 
-    /// Lines `OID NAME`; comments and peeled tags are no references.
     fn add_packed(&mut self, bytes: &[u8]) {
-        for line in bytes.split(|b| *b == b'\n') {
-            if line.starts_with(b"#") || line.starts_with(b"^") {
-                continue;
-            }
-            if let Some(at) = memchr::memchr(b' ', line) {
-                self.packed.insert(line[at + 1..].to_vec(), line[..at].to_vec());
-            }
-        }
+        self.packed.extend(packed(bytes));
     }
 
     /// The digest.
@@ -110,17 +102,35 @@ impl Refs {
     pub fn digest(&self) -> [u8; 32] {
         let mut all: BTreeMap<&[u8], &[u8]> = self.packed.iter().map(|(n, v)| (&n[..], &v[..])).collect();
         all.extend(self.loose.iter().map(|(n, v)| (&n[..], &v[..])));
-        let mut hash = Sha256::new();
-        for part in [b"HEAD ", &self.head[..], b"\n"] {
+        digest(&self.head, all.into_iter())
+    }
+}
+
+/// References of a `packed-refs` file: lines `OID NAME`; comments and peeled tags are no references.
+#[must_use]
+pub fn packed(bytes: &[u8]) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let lines =
+        bytes.split(|b| *b == b'\n').filter(|line| !line.starts_with(b"#") && !line.starts_with(b"^"));
+    let pair = |line: &[u8]| {
+        let at = memchr::memchr(b' ', line)?;
+        Some((line[at + 1..].to_vec(), line[..at].to_vec()))
+    };
+    lines.filter_map(pair).collect()
+}
+
+/// The digest over `HEAD` and references (name and value), sorted by name.
+#[must_use]
+pub fn digest<'a>(head: &[u8], refs: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in [b"HEAD ", head, b"\n"] {
+        hash.update(part);
+    }
+    for (name, value) in refs {
+        for part in [value, b" ", name, b"\n"] {
             hash.update(part);
         }
-        for (name, value) in all {
-            for part in [value, b" ", name, b"\n"] {
-                hash.update(part);
-            }
-        }
-        hash.finalize().into()
     }
+    hash.finalize().into()
 }
 
 /// The content of a file: as it was just fetched, or from the parent snapshot.

@@ -85,7 +85,7 @@ impl<'a> Surveyor<'a> {
         self.survey.entries += 1;
         if record.facts.first() == Some(&b'f') {
             self.survey.files += 1;
-            self.survey.bytes += size_of_record(record.facts);
+            self.survey.bytes = self.survey.bytes.saturating_add(size_of_record(record.facts));
         }
         let unit = unit_of(record.path, record.is_folder());
         let name = &record.path[..unit.len];
@@ -138,7 +138,7 @@ impl<'a> Surveyor<'a> {
         self.survey.units.extend(units);
         self.survey.places.extend(places);
         self.survey.files += files;
-        self.survey.bytes += bytes;
+        self.survey.bytes = self.survey.bytes.saturating_add(bytes);
         self.survey.entries += entries;
     }
 

@@ -24,6 +24,10 @@ pub struct TarStream<R> {
 }
 
 const BLOCK: usize = 512;
+/// Longest name of a member, in bytes; Linux takes 4096.
+const NAME_MAX: u64 = 1 << 16;
+/// Largest body, in bytes: what a file can have.
+const SIZE_MAX: u64 = i64::MAX as u64 - BLOCK as u64;
 
 impl<R: Read> TarStream<R> {
     /// Reads from `input`.
@@ -52,10 +56,19 @@ impl<R: Read> TarStream<R> {
             }
             check_sum(&block)?;
             let size = number(&block[124..136])?;
+            if size > SIZE_MAX {
+                return Err(bad_number());
+            }
             self.left = size;
             self.padding = size.next_multiple_of(BLOCK as u64) - size;
             let kind = block[156];
             if kind == b'L' {
+                if size > NAME_MAX {
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "a tar header has an endless name",
+                    ));
+                }
                 let mut name = Vec::new();
                 self.body().read_to_end(&mut name)?;
                 while name.last() == Some(&0) {
@@ -112,14 +125,17 @@ fn until_nul(field: &[u8]) -> &[u8] {
     &field[..memchr::memchr(0, field).unwrap_or(field.len())]
 }
 
+fn bad_number() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a tar header has a bad number")
+}
+
 /// Octal text, or base 256 when the first bit is set.
 fn number(field: &[u8]) -> io::Result<u64> {
-    let bad = || io::Error::new(io::ErrorKind::InvalidData, "a tar header has a bad number");
     if field[0] & 0x80 != 0 {
         return Ok(field[field.len() - 8..].iter().fold(0, |n, b| (n << 8) | u64::from(*b)));
     }
-    let text = std::str::from_utf8(until_nul(field)).map_err(|_| bad())?.trim();
-    u64::from_str_radix(text, 8).map_err(|_| bad())
+    let text = std::str::from_utf8(until_nul(field)).map_err(|_| bad_number())?.trim();
+    u64::from_str_radix(text, 8).map_err(|_| bad_number())
 }
 
 fn check_sum(block: &[u8; BLOCK]) -> io::Result<()> {
@@ -167,6 +183,29 @@ mod tests {
         stream.body().read_to_end(&mut body).unwrap();
         assert_eq!(body, vec![7; 1000]);
         assert_eq!(stream.next_member().unwrap(), None);
+    }
+
+    /// A header of this kind that says this size, with a right checksum.
+    fn header(kind: u8, size: u64) -> [u8; BLOCK] {
+        let mut block = [0; BLOCK];
+        block[..1].copy_from_slice(b"a");
+        block[124] = 0x80;
+        block[128..136].copy_from_slice(&size.to_be_bytes());
+        block[156] = kind;
+        let sum: u64 = block.iter().map(|b| u64::from(*b)).sum::<u64>() + 8 * u64::from(b' ');
+        block[148..156].copy_from_slice(format!("{sum:07o}\0").as_bytes());
+        block
+    }
+
+    #[test]
+    fn sizes_that_nothing_can_have_are_refused() {
+        for (kind, size) in [(b'0', u64::MAX), (b'0', u64::MAX - 511), (b'L', u64::MAX), (b'L', NAME_MAX + 1)]
+        {
+            let error = TarStream::new(&header(kind, size)[..]).next_member().unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{size}");
+        }
+        let member = TarStream::new(&header(b'0', 1 << 40)[..]).next_member().unwrap().unwrap();
+        assert_eq!(member.size, 1 << 40);
     }
 
     #[test]

@@ -32,6 +32,14 @@ pub fn lsn(text: &str) -> Option<Lsn> {
     text.trim().parse().ok()
 }
 
+/// Numbers and names, for [`crate::fuzzing`].
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(text: &str) {
+    for line in text.lines() {
+        let _ = (lsn(line), BackupFile::parse(line), line.parse::<Cadence>());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::lsn;

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
+use super::primary;
 use crate::{
-    appliance::facts::Role,
+    appliance::{facts::Role, target::Target},
     failover::{
-        observe::{Doubt, Node, Observation, State},
+        observe::{Node, Observation, State},
         repl_status::{Level, ReplStatus},
         ways::{self, Behind, Command},
     },
@@ -207,17 +208,17 @@ pub fn plan(seen: &Observation, options: &PromoteOptions) -> Result<PromotePlan,
         return Err(Refusal::BackupRuns);
     }
     let mut warnings = Vec::new();
-    let primary = primary(seen, node, options, &mut warnings)?;
+    let left = primary::primary(seen, node, options, &mut warnings)?;
     releases(seen, node, options, &mut warnings)?;
     in_sync(seen, status, options, &mut warnings)?;
-    let answers = primary.node.is_some();
-    let uuid = primary.node.map(|found| found.uuid.clone()).or_else(|| {
+    let answers = left.node.is_some();
+    let uuid = left.node.map(|found| found.uuid.clone()).or_else(|| {
         let peer = node.peers.iter().find(|peer| !peer.replica && !peer.uuid.is_empty());
         peer.map(|peer| peer.uuid.clone())
     });
-    let behind = Behind { host: primary.host.as_deref(), uuid: uuid.as_deref(), answers };
+    let behind = Behind { host: left.host.as_deref(), uuid: uuid.as_deref(), answers };
     let loss = ways::PromoteLoss::of(status, answers);
-    let planned = primary.node.is_some_and(|found| found.maintenance);
+    let planned = left.node.is_some_and(|found| found.maintenance);
     let mut steps = Vec::new();
     if planned {
         steps.push(Step::Drain);
@@ -228,7 +229,7 @@ pub fn plan(seen: &Observation, options: &PromoteOptions) -> Result<PromotePlan,
     steps.extend([Step::HealGate, Step::Promote, Step::Verify]);
     Ok(PromotePlan {
         host: options.host.clone(),
-        primary: primary.node.and(primary.host.clone()),
+        primary: left.node.and(left.host.clone()),
         primary_uuid: uuid.clone(),
         release: node.version_text.clone(),
         replication: status.level,
@@ -257,81 +258,18 @@ fn replica<'a>(seen: &'a Observation, host: &str) -> Result<(&'a Node, &'a ReplS
     }
 }
 
+/// Whether what was typed names the host: `ghe:122` is `ghe`, because the port is the usual one.
+pub(super) fn names(typed: &str, host: &str) -> bool {
+    typed == host || Target::parse(typed).is_ok_and(|target| target.to_string() == host)
+}
+
 fn confirmed(options: &PromoteOptions) -> Result<(), Refusal> {
     let host = || options.host.clone();
     match options.confirmation.as_deref().map(str::trim) {
         None | Some("") => Err(Refusal::NotConfirmed { host: host() }),
-        Some(typed) if typed == options.host => Ok(()),
+        Some(typed) if names(typed, &options.host) => Ok(()),
         Some(typed) => Err(Refusal::ConfirmedOther { typed: typed.into(), host: host() }),
     }
-}
-
-/// The primary that is left behind.
-struct Primary<'a> {
-    host: Option<String>,
-    /// It, if it answers.
-    node: Option<&'a Node>,
-}
-
-fn primary<'a>(
-    seen: &'a Observation,
-    replica: &Node,
-    options: &PromoteOptions,
-    warnings: &mut Vec<String>,
-) -> Result<Primary<'a>, Refusal> {
-    let others = || seen.hosts.iter().filter(|seen| seen.host != options.host);
-    let serving: Vec<(&str, &Node)> = others()
-        .filter_map(|seen| match &seen.state {
-            State::Answers(node) if node.serves() => Some((seen.host.as_str(), &**node)),
-            _ => None,
-        })
-        .collect();
-    if serving.len() > 1 {
-        return Err(Refusal::SplitBrain(serving.iter().map(|(host, _)| (*host).to_owned()).collect()));
-    }
-    let mut despite = |host: &str, refusal: Refusal| match options.despite_primary.as_deref().map(str::trim) {
-        None | Some("") => Err(refusal),
-        Some(typed) if typed == host => {
-            warnings.push(format!("{refusal}; its name was typed, so it is ignored"));
-            Ok(())
-        }
-        Some(typed) => Err(Refusal::DespiteOther { typed: typed.into(), primary: host.into() }),
-    };
-    if let Some((host, node)) = serving.first() {
-        if !node.maintenance {
-            despite(host, Refusal::PrimaryServes((*host).to_owned()))?;
-        }
-        return Ok(Primary { host: Some((*host).to_owned()), node: Some(node) });
-    }
-    for other in others() {
-        if let State::Unclear { doubt, reason } = &other.state {
-            let reason = match doubt {
-                Doubt::HostKeyChanged => "it shows another host key".to_owned(),
-                Doubt::HostKeyUnknown => "its host key is not pinned".to_owned(),
-                Doubt::NotLetIn | Doubt::NoAnswer => reason.clone(),
-            };
-            despite(&other.host, Refusal::PrimaryUnclear { host: other.host.clone(), reason })?;
-        }
-    }
-    if let Some(peer) = replica.peers.iter().find(|peer| peer.reached == Some(true)) {
-        let reason = "the replica reaches it, although this host does not".to_owned();
-        despite(&peer.name, Refusal::PrimaryUnclear { host: peer.name.clone(), reason })?;
-    }
-    let lost: Vec<&str> = others()
-        .filter(|seen| matches!(seen.state, State::Unreachable { .. } | State::Unclear { .. }))
-        .map(|seen| seen.host.as_str())
-        .collect();
-    // A machine in its place that was never configured cannot be serving.
-    let replaced = others().any(|seen| matches!(&seen.state, State::Answers(node) if !node.configured));
-    if lost.is_empty() && !replaced {
-        let named = replica.peers.iter().find(|peer| !peer.replica).map(|peer| peer.name.clone());
-        let typed = options.despite_primary.clone().unwrap_or_default();
-        let known = named.clone().unwrap_or(typed);
-        despite(&known, Refusal::PrimaryUnknown(named))?;
-        return Ok(Primary { host: Some(known), node: None });
-    }
-    let host = if lost.len() == 1 { lost.first().map(|host| (*host).to_owned()) } else { None };
-    Ok(Primary { host, node: None })
 }
 
 fn releases(

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::*;
+use crate::failover::observe::Doubt;
 use crate::{
     appliance::{channel::ExitStatus, facts::Version},
     failover::{
@@ -24,6 +25,7 @@ fn node(role: Role) -> Node {
         actions: false,
         host_key: None,
         replication: None,
+        cluster: None,
         peers: Vec::new(),
         gate_age_s: None,
     }
@@ -118,6 +120,7 @@ fn only_the_typed_name_is_consent() {
     }
     assert_eq!(typed(Some("yes")), Err(Refusal::ConfirmedOther { typed: "yes".into(), host: "r".into() }));
     assert!(typed(Some("r\n")).is_ok());
+    assert!(typed(Some("r:122")).is_ok() && typed(Some("r:22")).is_err() && typed(Some("r:1")).is_err());
 }
 
 #[test]

@@ -2,5 +2,6 @@
 
 mod aftermath;
 pub mod guard;
+mod primary;
 pub mod report;
 pub mod run;

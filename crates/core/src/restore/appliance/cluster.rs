@@ -70,7 +70,15 @@ impl<'a> Cluster<'a> {
 
     /// The machine whose MySQL takes writes.
     pub fn mysql_master(&self) -> Option<&Machine<'a>> {
-        let master = self.fleet.mysql_master.as_deref()?;
-        self.machines.iter().find(|machine| machine.node.name == master)
+        self.named(self.fleet.mysql_master.as_deref())
+    }
+
+    /// The machine that has the databases of GitHub Actions.
+    pub fn mssql_master(&self) -> Option<&Machine<'a>> {
+        self.named(self.fleet.mssql_master.as_deref())
+    }
+
+    fn named(&self, name: Option<&str>) -> Option<&Machine<'a>> {
+        self.machines.iter().find(|machine| Some(machine.node.name.as_str()) == name)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     content::{DumpKind, SnapshotContent},
+    isolated,
     options::{ApplianceOptions, Dataset, Trust},
 };
 use crate::appliance::{
@@ -102,6 +103,14 @@ pub enum Refusal {
     /// The snapshot has a database of the Actions cache that the target does not keep.
     #[error("the snapshot has a database of the Actions cache, but `{0}` has none")]
     ActionsCacheInSnapshot(String),
+    /// The target would not be isolated.
+    #[error("`{host}` cannot become an isolated copy: {why}")]
+    Isolated {
+        /// The target.
+        host: String,
+        /// What is in the way.
+        why: &'static str,
+    },
     /// The appliance's own backup is running.
     #[error("the Backup Service of `{0}` is at work")]
     BackupService(String),
@@ -144,7 +153,11 @@ pub fn check(
     if target.configured && !target.maintenance {
         return Err(Refusal::NoMaintenance(host()));
     }
-    actions(target, content, options)?;
+    if options.isolated {
+        isolated::check(target, content, options)?;
+    } else {
+        actions(target, content, options)?;
+    }
     if content.uuid.as_deref().is_some_and(|uuid| uuid == target.uuid) {
         remarks.push(format!("`{}` is the very appliance that the snapshot was taken from", options.host));
     }

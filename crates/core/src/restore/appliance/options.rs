@@ -119,6 +119,8 @@ pub struct ApplianceOptions {
     pub confirmation: Option<String>,
     /// Restore the settings too (implied on an unconfigured target).
     pub settings: bool,
+    /// Make a staging copy that keeps its own identity and does not act for the source.
+    pub isolated: bool,
     /// Leave the audit log out.
     pub skip_audit_log: bool,
     /// Leave MySQL out; only for external databases (contract §5.1).
@@ -151,6 +153,7 @@ impl ApplianceOptions {
             host: host.into(),
             confirmation: None,
             settings: false,
+            isolated: false,
             skip_audit_log: false,
             skip_mysql: false,
             console_password: true,
@@ -169,6 +172,7 @@ impl ApplianceOptions {
     #[must_use]
     pub fn wants(&self, dataset: Dataset) -> bool {
         (self.only.is_empty() || self.only.contains(&dataset))
+            && !(self.isolated && super::isolated::LEFT_OUT.contains(&dataset))
             && !(dataset == Dataset::AuditLog && self.skip_audit_log)
             && !(dataset == Dataset::Mysql && self.skip_mysql)
     }

@@ -31,6 +31,8 @@ pub struct RestorePlan {
     pub configured: bool,
     /// Whether settings are restored.
     pub settings: bool,
+    /// Whether the target becomes a copy that does not act for the source.
+    pub isolated: bool,
     /// Machines of the target, where it is a cluster; otherwise 0.
     pub machines: usize,
     /// The steps, in order.
@@ -45,6 +47,10 @@ impl fmt::Display for RestorePlan {
         match self.machines {
             0 => writeln!(f, "restore to {} ({state} standalone appliance)", self.host)?,
             machines => writeln!(f, "restore to {} ({state} cluster of {machines} machines)", self.host)?,
+        }
+        if self.isolated {
+            let kept = super::isolated::LEFT_OUT.map(super::options::Dataset::name).join(", ");
+            writeln!(f, "isolated copy: it keeps its own {kept} and its access to other services")?;
         }
         for (number, planned) in self.steps.iter().enumerate() {
             write!(f, "{:3}. {}", number + 1, planned.step.words())?;
@@ -117,7 +123,7 @@ pub fn plan(target: &Facts, content: &SnapshotContent, options: &ApplianceOption
     let Planning { steps, absent, .. } = planning;
     let machines = target.fleet.as_ref().filter(|_| !alone).map_or(0, |fleet| fleet.nodes.len());
     let (host, configured) = (options.host.clone(), target.configured);
-    RestorePlan { host, configured, settings, machines, steps, absent }
+    RestorePlan { host, configured, settings, isolated: options.isolated, machines, steps, absent }
 }
 
 struct Planning<'a> {
@@ -333,6 +339,16 @@ mod tests {
     }
 
     #[test]
+    fn an_isolated_copy_keeps_its_identity_and_host_keys() {
+        let options = ApplianceOptions { isolated: true, ..ApplianceOptions::new("ghe") };
+        let steps = steps(true, &options);
+        for absent in [Step::Uuid, Step::StaleNodes, Step::SshHostKeys, Step::Settings] {
+            assert!(!steps.contains(&absent), "{absent:?}");
+        }
+        assert!(steps.contains(&Step::ClearConnect) && steps.contains(&Step::Repositories));
+    }
+
+    #[test]
     fn actions_is_stopped_before_its_databases_and_files_are_replaced() {
         let on = Facts { flags: vec!["app.actions.enabled".into()], ..target(true) };
         let mut content = content();
@@ -376,3 +392,7 @@ mod tests {
         assert!(steps.iter().any(|p| p.step == Step::Mysql(Importer::Logical)));
     }
 }
+
+#[cfg(test)]
+#[path = "plan_properties.rs"]
+mod properties;

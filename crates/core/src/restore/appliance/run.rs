@@ -212,7 +212,9 @@ fn next(report: &ApplianceReport, plan: &RestorePlan, marked: bool) -> Vec<Strin
         let keys = report.host_keys.join(", ");
         next.push(format!("{} shows the source's host keys from now on ({keys}): trust it anew", plan.host));
     }
-    if plan.configured {
+    if plan.isolated {
+        next.extend(super::isolated::next(&plan.host));
+    } else if plan.configured {
         next.push("check the appliance, then switch maintenance mode off".into());
     } else {
         next.push(format!("open https://{}/setup/settings, review the settings and save them", plan.host));

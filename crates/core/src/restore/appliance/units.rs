@@ -128,4 +128,32 @@ mod tests {
         assert_eq!(storage(b"e/ed/1a/short"), Place::Foreign);
         assert_eq!(storage(b"tmp"), Place::Foreign);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn every_place_below_repositories_belongs_to_one_step(path in "([0-9a-f]{1,2}|nw|gist|info|__[a-z]{1,5}__|[0-9]{1,9}|[a-z]{1,5}\\.git)(/([0-9a-f]{2}|nw|gist|[0-9]{1,9}|[a-z]{1,5}\\.git)){0,6}") {
+            let path = path.as_bytes();
+            let units = [networks(path), gists(path), special(path)].iter().filter(|p| **p == Place::Unit).count();
+            proptest::prop_assert!(units <= 1);
+            // what is foreign is named once, by the networks' step
+            proptest::prop_assert!(gists(path) != Place::Foreign && special(path) != Place::Foreign);
+        }
+
+        #[test]
+        fn above_a_unit_there_are_only_ways(id in 1_u64..1_000_000_000, digits in "[0-9a-f]{6}") {
+            let (a, b, c) = (&digits[..2], &digits[2..4], &digits[4..]);
+            let first = &digits[..1];
+            for (layout, path) in [
+                (networks as super::Layout, format!("{first}/nw/{a}/{b}/{c}/{id}")),
+                (gists, format!("{first}/{a}/{b}/{c}/gist/{id}.git")),
+                (pages, format!("{first}/{a}/{b}/{c}/{id}")),
+                (storage, format!("{first}/{a}/{b}/{}", digits.repeat(11).split_at(64).0)),
+            ] {
+                proptest::prop_assert_eq!(layout(path.as_bytes()), Place::Unit, "{}", path);
+                for (at, _) in path.match_indices('/') {
+                    proptest::prop_assert_eq!(layout(&path.as_bytes()[..at]), Place::Way, "{}", &path[..at]);
+                }
+            }
+        }
+    }
 }

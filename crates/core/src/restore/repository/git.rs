@@ -143,8 +143,13 @@ impl Git {
         if out.status.success() {
             return Ok(out.stdout);
         }
+        Err(self.failed(step, &out))
+    }
+
+    /// The error for a subcommand that ended so.
+    pub(super) fn failed(&self, step: &str, out: &Output) -> RepositoryError {
         let what = format!("{}: {}", out.status, last_lines(&out.stderr));
-        Err(RepositoryError::Git { name: self.name.clone(), step: step.to_owned(), what })
+        RepositoryError::Git { name: self.name.clone(), step: step.to_owned(), what }
     }
 }
 

@@ -18,8 +18,17 @@ pub mod plan;
 mod remote;
 mod run;
 mod scratch;
+mod store;
 
 pub use error::RepositoryError;
 pub use plan::{RepositoryPlan, plan};
 pub use remote::RemoteUrl;
 pub use run::{Delivered, Destination, LfsReport, RepositoryOptions, RepositoryReport, run};
+pub use store::{ObjectStore, prove};
+
+/// What a snapshot says about a repository, for [`crate::fuzzing`].
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    plan::fuzz(bytes);
+    let _ = lfs::pointer(bytes);
+}

@@ -241,6 +241,19 @@ fn resolve(store: &[u8], line: &[u8]) -> Option<Vec<u8>> {
     (parts.len() > 1 && parts[0] == b"repositories").then(|| parts.join(&b'/'))
 }
 
+/// `HEAD` and alternates, for [`crate::fuzzing`].
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz(bytes: &[u8]) {
+    let _ = head(bytes);
+    for line in bytes.split(|b| *b == b'\n') {
+        let found = resolve(b"repositories/c/nw/c4/ca/42/1/1.git/objects", line);
+        let inside = |path: Vec<u8>| {
+            path.starts_with(b"repositories/") && !path.split(|b| *b == b'/').any(|part| part == b"..")
+        };
+        assert!(found.is_none_or(inside));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{head, is_pack, resolve};

@@ -18,19 +18,40 @@ use super::{
     index::Index,
     open::Vault,
     snapshot::{Snapshot, SnapshotId},
-    store::{Store, file_name, kind_word},
+    store::{Store, file_name},
 };
 use damage::Findings;
 use rustic_core::{Id, repofile::FileType};
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 /// How much is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CheckDepth {
     /// Files and their sizes, trees and what they refer to.
     Presence,
+    /// Besides, every byte of one in `of` packs: those whose turn it is.
+    Share {
+        /// From 0.
+        turn: u32,
+        /// At least 1.
+        of: u32,
+    },
     /// Every byte, too.
     Content,
+}
+
+impl CheckDepth {
+    /// Whether a pack is read.
+    fn reads(self, pack: &Id) -> bool {
+        match self {
+            Self::Presence => false,
+            Self::Content => true,
+            Self::Share { turn, of } => {
+                let hex = pack.to_hex();
+                u32::from_str_radix(&hex[..8], 16).unwrap_or_default() % of.max(1) == turn
+            }
+        }
+    }
 }
 
 /// Told from several threads how far a check is: bytes read, bytes to read.
@@ -40,14 +61,30 @@ impl Vault {
     /// Checks the vault: everything in it, and the trees of `snapshots` (all of them when `None`).
     ///
     /// # Errors
-    /// Only when the store cannot be listed; all damage is in the report.
+    /// Only when the store cannot be listed, or its service fails; all damage is in the report.
     pub fn check(
         &self,
         depth: CheckDepth,
         snapshots: Option<&[SnapshotId]>,
         progress: CheckProgress<'_>,
     ) -> VaultResult<CheckReport> {
+        let (report, files) = self.check_once(depth, snapshots, progress)?;
+        // a prune beside us takes packs away that the index named when we read it
+        if !report.is_sound() && self.store.list(FileType::Index)?.iter().any(|(id, _)| !files.contains(id)) {
+            return Ok(self.check_once(depth, snapshots, progress)?.0);
+        }
+        Ok(report)
+    }
+
+    /// The report, and the index files that it leans on.
+    fn check_once(
+        &self,
+        depth: CheckDepth,
+        snapshots: Option<&[SnapshotId]>,
+        progress: CheckProgress<'_>,
+    ) -> VaultResult<(CheckReport, HashSet<Id>)> {
         let mut findings = Findings::default();
+        self.outage.take();
         let (index, damaged_index_files) = Index::load_what_can_be(&*self.store, &self.cipher)?;
         let reader = self.reader(Arc::new(index));
         for (id, error) in damaged_index_files {
@@ -61,9 +98,13 @@ impl Vault {
         if findings.any_in_trees() {
             touched::find(&reader, &chosen, &seen, &mut findings);
         }
+        if let Some(outage) = self.outage.take() {
+            return Err(outage); // what was not delivered looks like damage, and need not be
+        }
         report.snapshots = chosen.len() as u64;
         (report.damages, report.damages_total) = findings.into_damages();
-        Ok(report)
+        let files = reader.index.files().clone();
+        Ok((report, files))
     }
 
     fn snapshots_to_check(
@@ -116,8 +157,3 @@ fn check_keys(store: &dyn Store, findings: &mut Findings) -> VaultResult<()> {
 }
 
 const OTHER_HASH: &str = "its content does not have the hash that is its name";
-
-/// `pack data/ab/ab...`, for reasons.
-fn pack_name(id: &Id) -> String {
-    format!("{} {}", kind_word(FileType::Pack), file_name(FileType::Pack, id))
-}

@@ -2,15 +2,13 @@
 
 use super::{
     super::{
-        error::{VaultError, VaultResult},
+        error::VaultResult,
         format::{PackedBlob, decode_header, hash},
-        index::Location,
-        reader::{VaultReader, open_blob},
+        reader::{VaultReader, open_in_pack},
         store::file_name,
     },
-    CheckDepth, CheckProgress, CheckReport, DamageKind, Findings, OTHER_HASH, pack_name,
+    CheckDepth, CheckProgress, CheckReport, DamageKind, Findings, OTHER_HASH,
 };
-use bytes::Bytes;
 use rustic_core::{Id, repofile::FileType};
 use std::{
     collections::HashMap,
@@ -45,7 +43,7 @@ pub(super) fn check(
         .map(|(id, size)| Pack { id: *id, size: *size, blobs: Vec::new() })
         .collect();
     let mut report = CheckReport { packs: packs.len() as u64, ..CheckReport::default() };
-    if depth == CheckDepth::Content {
+    if depth != CheckDepth::Presence {
         for (number, blob) in reader.index.blobs() {
             if let Some(pack) = packs.get_mut(number) {
                 pack.blobs.push(blob);
@@ -76,7 +74,9 @@ pub(super) fn check(
         }
     });
     (report.orphan_packs, report.orphan_bytes) = (there.len() as u64, there.values().sum());
-    if depth == CheckDepth::Content {
+    if depth != CheckDepth::Presence {
+        packs.retain(|pack| depth.reads(&pack.id));
+        report.bytes = packs.iter().map(|pack| pack.size).sum();
         read_all(reader, &packs, progress, findings, &mut report);
     }
     Ok(report)
@@ -145,7 +145,7 @@ fn read_pack(reader: &VaultReader, pack: &Pack) -> Option<PackDamage> {
                 damage.whys.push(why.into());
             }
             for blob in &pack.blobs {
-                if let Err(error) = check_blob(reader, &bytes, pack, blob) {
+                if let Err(error) = open_in_pack(&reader.cipher, &pack.id, &bytes, blob) {
                     damage.whys.push(error.to_string());
                     damage.lost.push(*blob);
                 }
@@ -155,16 +155,6 @@ fn read_pack(reader: &VaultReader, pack: &Pack) -> Option<PackDamage> {
         }
     }
     (!damage.whys.is_empty()).then_some(damage)
-}
-
-fn check_blob(reader: &VaultReader, bytes: &Bytes, pack: &Pack, blob: &PackedBlob) -> VaultResult<()> {
-    let start = blob.offset as usize;
-    let sealed = bytes
-        .get(start..start + blob.length as usize)
-        .ok_or_else(|| VaultError::damaged("pack", pack_name(&pack.id), "it is too short for its blobs"))?;
-    let at =
-        Location { pack: pack.id, offset: blob.offset, length: blob.length, plain_length: blob.plain_length };
-    open_blob(&reader.cipher, blob.kind, &blob.id, &at, sealed).map(|_| ())
 }
 
 /// The header at the end of a pack must be authentic and agree with the index.
@@ -183,7 +173,7 @@ fn check_header(reader: &VaultReader, bytes: &[u8], pack: &Pack) -> Result<(), &
 fn lose_unreadable(reader: &VaultReader, pack: &Pack, findings: &mut Findings, at: usize) {
     let bytes = reader.store.read(FileType::Pack, &pack.id).unwrap_or_default();
     for blob in &pack.blobs {
-        if check_blob(reader, &bytes, pack, blob).is_err() {
+        if open_in_pack(&reader.cipher, &pack.id, &bytes, blob).is_err() {
             findings.lost_blob(blob.kind, blob.id, at);
         }
     }

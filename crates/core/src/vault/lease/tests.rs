@@ -1,6 +1,8 @@
 //! Tests of the lease: who gets it, who loses it.
 
 use super::*;
+use crate::vault::folder::FolderStore;
+use std::fs;
 
 const LONG: Duration = Duration::from_mins(10);
 
@@ -14,21 +16,31 @@ fn forged(place: &Place, token: u64, change: impl FnOnce(&mut LeaseFile)) {
         released: false,
     };
     change(&mut file);
-    assert!(place.write(token, &file, true).unwrap());
+    assert!(place.write(Number { token, renewal: 0 }, &file).unwrap());
 }
 
 fn place() -> (tempfile::TempDir, Place) {
     let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().to_owned();
-    (dir, Place { root })
+    let own = Arc::new(FolderStore::new(dir.path()));
+    (dir, Place { own })
+}
+
+fn take(place: &Place, holder: &str, ttl: Duration) -> VaultResult<WriteLease> {
+    WriteLease::take(Arc::clone(&place.own), holder, ttl)
+}
+
+/// The newest file of a lease.
+fn newest(place: &Place, token: u64) -> LeaseFile {
+    let last = place.numbers(token).unwrap().into_iter().rfind(|(number, _)| number.token == token).unwrap();
+    place.read(last, LONG).unwrap().unwrap()
 }
 
 #[test]
 fn a_second_writer_is_told_who_holds_it() {
-    let (dir, _) = place();
-    let lease = WriteLease::take(dir.path(), "backup of ghe-prod", LONG).unwrap();
+    let (_dir, place) = place();
+    let lease = take(&place, "backup of ghe-prod", LONG).unwrap();
     lease.check().unwrap();
-    let error = WriteLease::take(dir.path(), "prune", LONG).unwrap_err();
+    let error = take(&place, "prune", LONG).unwrap_err();
     assert!(
         matches!(&error, VaultError::Locked { holder, .. } if holder.contains("backup of ghe-prod")),
         "{error}"
@@ -37,54 +49,45 @@ fn a_second_writer_is_told_who_holds_it() {
 
 #[test]
 fn a_released_lease_is_free_and_the_token_grows() {
-    let (dir, place) = place();
-    let first = WriteLease::take(dir.path(), "a", LONG).unwrap().token();
-    let second = WriteLease::take(dir.path(), "b", LONG).unwrap().token();
+    let (_dir, place) = place();
+    let first = take(&place, "a", LONG).unwrap().token();
+    let second = take(&place, "b", LONG).unwrap().token();
     assert!(second > first);
-    assert_eq!(place.tokens().unwrap(), [second]);
+    let tokens: Vec<_> = place.numbers(0).unwrap().into_iter().map(|(number, _)| number.token).collect();
+    assert_eq!(tokens, [second]);
 }
 
 #[test]
 fn the_current_writer_is_named_without_a_password() {
-    let (dir, _) = place();
-    assert_eq!(current_writer(dir.path()).unwrap(), None);
-    let lease = WriteLease::take(dir.path(), "backup of ghe-prod", LONG).unwrap();
-    assert!(current_writer(dir.path()).unwrap().is_some_and(|words| words.contains("backup of ghe-prod")));
+    let (_dir, place) = place();
+    assert_eq!(current_writer(Arc::clone(&place.own)).unwrap(), None);
+    let lease = take(&place, "backup of ghe-prod", LONG).unwrap();
+    assert!(
+        current_writer(Arc::clone(&place.own))
+            .unwrap()
+            .is_some_and(|words| words.contains("backup of ghe-prod"))
+    );
     drop(lease);
-    assert_eq!(current_writer(dir.path()).unwrap(), None);
-}
-
-#[test]
-fn half_written_leases_of_the_dead_are_cleared_away_and_those_of_the_living_are_not() {
-    let (dir, place) = place();
-    fs::create_dir_all(place.folder()).unwrap();
-    let (old, young) = (place.folder().join(".lease-old"), place.folder().join(".lease-young"));
-    for path in [&old, &young] {
-        fs::write(path, "{").unwrap();
-    }
-    let before = std::time::SystemTime::now() - Duration::from_hours(2);
-    fs::File::options().write(true).open(&old).unwrap().set_modified(before).unwrap();
-    WriteLease::take(dir.path(), "a", LONG).unwrap();
-    assert!(!old.exists() && young.exists());
+    assert_eq!(current_writer(Arc::clone(&place.own)).unwrap(), None);
 }
 
 #[test]
 fn a_dead_process_of_this_host_blocks_nobody() {
-    let (dir, place) = place();
+    let (_dir, place) = place();
     let mut child = std::process::Command::new("true").spawn().unwrap();
     child.wait().unwrap();
     forged(&place, 4, |file| file.process.pid = child.id());
-    assert_eq!(WriteLease::take(dir.path(), "b", LONG).unwrap().token(), 5);
+    assert_eq!(take(&place, "b", LONG).unwrap().token(), 5);
 }
 
 #[test]
 fn a_reused_process_number_counts_as_dead() {
-    let (dir, place) = place();
+    let (_dir, place) = place();
     forged(&place, 4, |file| {
         file.process.pid = std::process::id();
         file.process.started = "1".into();
     });
-    WriteLease::take(dir.path(), "b", LONG).unwrap();
+    take(&place, "b", LONG).unwrap();
 }
 
 #[test]
@@ -94,40 +97,40 @@ fn an_unknown_process_of_another_host_or_container_blocks_until_its_time_is_over
         |p| p.namespace = "pid:[1]".into(),
         |p| p.started = String::new(),
     ] {
-        let (dir, place) = place();
+        let (_dir, place) = place();
         forged(&place, 4, |file| {
             file.process.pid = 4_194_304; // above every pid_max: no such process here
             change(&mut file.process);
         });
-        assert!(matches!(WriteLease::take(dir.path(), "b", LONG), Err(VaultError::Locked { .. })));
-        let (dir, place) = self::place();
+        assert!(matches!(take(&place, "b", LONG), Err(VaultError::Locked { .. })));
+        let (_dir, place) = self::place();
         forged(&place, 4, |file| {
             change(&mut file.process);
             file.until = Timestamp::now();
         });
-        WriteLease::take(dir.path(), "b", LONG).unwrap();
+        take(&place, "b", LONG).unwrap();
     }
 }
 
 #[test]
 fn the_loser_of_a_takeover_notices() {
-    let (dir, place) = place();
-    let lease = WriteLease::take(dir.path(), "a", LONG).unwrap();
+    let (_dir, place) = place();
+    let lease = take(&place, "a", LONG).unwrap();
     forged(&place, lease.token() + 1, |_| {});
     assert!(matches!(lease.check(), Err(VaultError::LeaseLost { .. })));
     let token = lease.token();
     drop(lease);
     // giving back does not touch the other's lease
-    assert!(!place.read(token + 1, LONG).unwrap().unwrap().released);
+    assert!(!newest(&place, token + 1).released);
 }
 
 #[test]
 fn renewing_extends_the_lease_on_disk() {
-    let (dir, place) = place();
-    let lease = WriteLease::take(dir.path(), "a", Duration::from_millis(300)).unwrap();
-    let first = place.read(lease.token(), LONG).unwrap().unwrap().until;
+    let (_dir, place) = place();
+    let lease = take(&place, "a", Duration::from_millis(300)).unwrap();
+    let first = newest(&place, lease.token()).until;
     let deadline = Instant::now() + Duration::from_secs(20);
-    while place.read(lease.token(), LONG).unwrap().unwrap().until <= first {
+    while newest(&place, lease.token()).until <= first {
         assert!(Instant::now() < deadline, "never renewed");
         std::thread::yield_now();
     }
@@ -136,23 +139,38 @@ fn renewing_extends_the_lease_on_disk() {
 #[test]
 fn a_garbled_lease_blocks_for_one_lease_time_only() {
     let (dir, place) = place();
-    fs::create_dir_all(place.folder()).unwrap();
-    fs::write(place.file(9), "{").unwrap();
-    assert!(matches!(WriteLease::take(dir.path(), "b", LONG), Err(VaultError::Locked { .. })));
-    assert_eq!(WriteLease::take(dir.path(), "b", Duration::ZERO).unwrap().token(), 10);
+    fs::create_dir_all(dir.path().join("ghevault/leases")).unwrap();
+    fs::write(dir.path().join("ghevault/leases/0000000009-000000.json"), "{").unwrap();
+    assert!(matches!(take(&place, "b", LONG), Err(VaultError::Locked { .. })));
+    assert_eq!(take(&place, "b", Duration::ZERO).unwrap().token(), 10);
 }
 
 #[test]
 fn of_many_that_try_at_once_exactly_one_gets_it() {
-    let (dir, _) = place();
+    let (_dir, place) = place();
     let barrier = std::sync::Barrier::new(8);
     let leases: Vec<_> = std::thread::scope(|scope| {
-        let take = || {
+        let one = || {
             barrier.wait();
-            WriteLease::take(dir.path(), "one of many", LONG)
+            take(&place, "one of many", LONG)
         };
-        let threads: Vec<_> = (0..8).map(|_| scope.spawn(take)).collect();
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
         threads.into_iter().map(|t| t.join().unwrap()).collect()
     });
     assert_eq!(leases.iter().filter(|l| l.is_ok()).count(), 1);
+}
+
+#[test]
+fn the_last_of_very_many_leases_is_found_without_listing_all() {
+    let (dir, place) = place();
+    forged(&place, 1, |_| {});
+    let folder = dir.path().join("ghevault").join(FOLDER);
+    // with gaps, as after a cleaning
+    for token in (2..=1300).filter(|token| token % 7 != 3) {
+        fs::write(folder.join(Number { token, renewal: 0 }.name()), "{}").unwrap();
+    }
+    forged(&place, 1302, |file| file.released = true);
+    let found: Vec<_> = place.newest().unwrap().into_iter().map(|(number, _)| number.token).collect();
+    assert_eq!(found, [1302]);
+    assert_eq!(take(&place, "after many", LONG).unwrap().token(), 1303);
 }

@@ -113,6 +113,11 @@ impl BlobWriter {
         Ok(StoredFile { content, size })
     }
 
+    /// Stores a blob of any kind that was read elsewhere; its content must have the hash `id`.
+    pub(super) fn put_raw(&self, kind: BlobType, id: Id, data: Vec<u8>) -> VaultResult<()> {
+        self.put(kind, id, data).map(|_| ())
+    }
+
     fn put(&self, kind: BlobType, id: Id, data: Vec<u8>) -> VaultResult<Id> {
         if self.index.has(kind, &id) {
             self.pool.check()?;
@@ -142,7 +147,7 @@ impl BlobWriter {
         self.queued[id.as_u32() as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn has_queued(&self, kind: BlobType, id: Id) -> bool {
+    pub(super) fn has_queued(&self, kind: BlobType, id: Id) -> bool {
         self.shard(&id).contains(&(kind, id))
     }
 

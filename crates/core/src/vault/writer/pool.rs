@@ -37,8 +37,8 @@ const INDEX_AGE_MAX: Duration = Duration::from_mins(2);
 const JOB_BYTES: usize = 256;
 /// Threads at most.
 const THREADS_MAX: usize = 8;
-/// Packs of one kind or the other on their way to the store: while one is written the next is filled.
-const PACKS_UNDER_WAY_MAX: usize = 1;
+/// Packs of both kinds on their way to the store at most, each of them in memory: while they are written the next is filled.
+const PACKS_UNDER_WAY_MAX: usize = 4;
 
 /// A blob to be stored.
 pub(super) struct Job {
@@ -101,6 +101,7 @@ impl Pool {
         index: &Index,
         config: &ConfigFile,
     ) -> VaultResult<Self> {
+        let under_way = store.writes_at_once().clamp(1, PACKS_UNDER_WAY_MAX);
         let target = |kind| target_size(config, kind, index.pack_bytes(kind));
         let shared = Arc::new(Shared {
             store,
@@ -111,12 +112,14 @@ impl Pool {
             unindexed: Mutex::new(Unindexed::new()),
             stats: Mutex::default(),
             queue: Budget::new(QUEUE_BYTES_MAX),
-            under_way: Budget::new(PACKS_UNDER_WAY_MAX),
+            under_way: Budget::new(under_way),
             failed: AtomicBool::new(false),
             failure: Mutex::default(),
         });
         let (sender, receiver) = unbounded();
-        let count = std::thread::available_parallelism().map_or(2, usize::from).min(THREADS_MAX);
+        // a thread that waits for the store computes nothing
+        let computing = std::thread::available_parallelism().map_or(2, usize::from).min(THREADS_MAX);
+        let count = computing + under_way - 1;
         let mut pool = Self { shared, sender: Some(sender), threads: Vec::new() };
         for number in 0..count {
             let (shared, receiver) = (Arc::clone(&pool.shared), receiver.clone());

@@ -9,6 +9,7 @@ use crate::{
 };
 use ghevault_core::{
     failover::ways::{KnownSnapshot, VaultFacts, VerifiedSnapshot},
+    quarantine,
     seal::Outcome,
     state::{StateFolder, VerifyRecord},
 };
@@ -34,7 +35,10 @@ pub fn gather(invocation: &Invocation) -> VaultFacts {
 /// The newest complete snapshot, and the newest that this host has verified.
 fn snapshots(invocation: &Invocation) -> CommandResult<(Option<KnownSnapshot>, Option<VerifiedSnapshot>)> {
     let opened = vault::open(invocation)?;
-    let complete: Vec<KnownSnapshot> = vault::judge(opened.snapshots()?).iter().filter_map(known).collect();
+    let list = opened.snapshots()?;
+    let quarantined = quarantine::quarantined_snapshots(&opened, &list)?;
+    let good = |judged: &&Judged| !quarantined.contains_key(&judged.snapshot.id);
+    let complete: Vec<KnownSnapshot> = vault::judge(list).iter().filter(good).filter_map(known).collect();
     let proofs = StateFolder::open(&invocation.settings.state)?.verified()?;
     let verified = complete.iter().rev().find_map(|snapshot| {
         let of = |proof: &&VerifyRecord| proof.vault == opened.id() && proof.snapshot == snapshot.id;

@@ -49,7 +49,7 @@ pub fn run(arguments: &RestoreArgs, host: &str, invocation: &Invocation) -> Comm
     let mut options = options(arguments, &host, invocation)?;
     let opened = vault::open(invocation)?;
     let judged = vault::find(&opened, arguments.snapshot())?;
-    let reader = opened.index()?;
+    let reader = vault::reader(&opened)?;
     let view = SnapshotView::new(&reader, judged.snapshot.tree);
     let content = SnapshotContent::read(view)?;
     let channel = connect::channel(invocation, target)?;
@@ -125,6 +125,7 @@ fn options(arguments: &RestoreArgs, host: &str, invocation: &Invocation) -> Comm
     let mut options = ApplianceOptions::new(host);
     options.confirmation.clone_from(&arguments.confirm);
     options.settings = arguments.settings;
+    options.isolated = arguments.isolated;
     options.external_mysql_script.clone_from(&merged.restore_external_mysql_script);
     options.console_password = merged.restore_console_password;
     options.accept_incomplete = arguments.accept_incomplete;

@@ -18,9 +18,13 @@ use std::path::Path;
 /// # Errors
 /// No such snapshot, an unsuitable folder; partial when single entries could not be given back.
 pub fn run(arguments: &RestoreArgs, path: &Path, invocation: &Invocation) -> CommandResult {
+    if let Some(flag) = arguments.first_for_appliances() {
+        return Err(CommandError::usage(format!("{flag} is for appliances"))
+            .hint("Choose paths of a folder with --include; `host:NAME` names an appliance."));
+    }
     let opened = vault::open(invocation)?;
     let judged = vault::find(&opened, arguments.snapshot())?;
-    let reader = opened.index()?;
+    let reader = vault::reader(&opened)?;
     let view = SnapshotView::new(&reader, judged.snapshot.tree);
     let options = FolderOptions {
         selection: Selection::new(arguments.include.iter().map(|path| path.clone().into_bytes())),

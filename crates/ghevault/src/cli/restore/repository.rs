@@ -69,7 +69,7 @@ pub fn run(arguments: &RepositoryArgs, invocation: &Invocation) -> CommandResult
     let destination = destination(&arguments.to)?;
     let opened = vault::open(invocation)?;
     let judged = vault::find(&opened, &arguments.at)?;
-    let reader = opened.index()?;
+    let reader = vault::reader(&opened)?;
     let index_bytes = opened.bytes_read();
     let view = SnapshotView::new(&reader, judged.snapshot.tree);
     let options = RepositoryOptions {

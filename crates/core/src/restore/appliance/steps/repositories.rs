@@ -34,6 +34,7 @@ pub fn restore(scene: &Scene<'_>) -> Result<Done, StepError> {
         repositories: to.clone(),
         drain_s: scene.options.drain_s,
         wait: std::time::Duration::ZERO,
+        owner: None,
     };
     let gate = Gate::take(scene.remote.channel, &settings)?;
     let done = send(scene, &to);
@@ -71,7 +72,8 @@ fn everywhere(scene: &Scene<'_>, cluster: &Cluster<'_>) -> Result<Done, StepErro
     let (mut gates, mut unpaused) = (Vec::new(), Vec::new());
     for machine in &machines {
         let (repositories, drain_s) = (to.clone(), scene.options.drain_s);
-        let settings = GateSettings { repositories, drain_s, wait: std::time::Duration::ZERO };
+        let wait = std::time::Duration::ZERO;
+        let settings = GateSettings { repositories, drain_s, wait, owner: None };
         match Gate::take(machine.channel(), &settings) {
             Ok(gate) => gates.push((machine.node.name.as_str(), gate)),
             // A machine that cannot be reached gets nothing either; maintenance that goes on is another matter.

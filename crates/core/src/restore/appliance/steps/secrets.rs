@@ -4,7 +4,7 @@
 //! arguments, as it does from backup-utils. What the commands print is thrown away, so no error carries a value.
 
 use super::{
-    super::{error::StepError, report::Done, run::Scene},
+    super::{error::StepError, isolated, report::Done, run::Scene},
     small,
 };
 use crate::appliance::{
@@ -17,7 +17,8 @@ pub fn restore(scene: &Scene<'_>) -> Result<Done, StepError> {
     let mut script = String::from("failed=\n");
     let mut done = Done::default();
     for secret in &scene.content.secrets {
-        if !wanted(secret, scene.settings, scene.options.console_password) {
+        let kept = scene.options.isolated && isolated::keeps_own(secret);
+        if kept || !wanted(secret, scene.settings, scene.options.console_password) {
             continue;
         }
         let content = small(scene, secret.file)?;

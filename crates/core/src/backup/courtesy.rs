@@ -1,0 +1,157 @@
+//! Waits before a backup begins: while another account is backing up the appliance, and while the appliance has much to do. Both
+//! waits have an end; then the backup begins all the same, because an old snapshot is worse than a slow appliance.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::CancelToken;
+use crate::{
+    appliance::{
+        channel::{Channel, ChannelError, RemoteCommand},
+        gate,
+    },
+    progress::{Event, Progress},
+    state::{StateError, StateFolder},
+};
+
+/// Time between two looks.
+const LOOK: Duration = Duration::from_secs(5);
+/// A gate that is older was left by somebody who died: nobody waits for it.
+const LEFT_S: i64 = 6 * 3_600;
+
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Courtesy {
+    /// Longest wait for the backup of another account.
+    pub turn: Duration,
+    /// Load of the last minute for each processor above which to wait.
+    pub load_max: Option<f64>,
+    /// Longest such wait.
+    pub load_wait: Duration,
+}
+
+impl Default for Courtesy {
+    fn default() -> Self {
+        Self { turn: Duration::ZERO, load_max: None, load_wait: Duration::from_mins(15) }
+    }
+}
+
+/// Why the wait was ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum CourtesyError {
+    /// The appliance cannot be asked.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// The state folder failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The user ended the run.
+    #[error("the backup was cancelled")]
+    Cancelled,
+}
+
+/// Where to look, and whom to tell.
+pub struct Waiting<'a> {
+    /// The appliance.
+    pub channel: &'a dyn Channel,
+    /// Folder of the repositories on it.
+    pub repositories: &'a str,
+    /// The state folder of this host: a gate of our own that a dead run left is no reason to wait.
+    pub state: &'a StateFolder,
+    /// Ends the wait.
+    pub cancel: &'a CancelToken,
+    /// Whom to tell.
+    pub progress: &'a dyn Progress,
+}
+
+/// Waits. Returns for how long.
+///
+/// # Errors
+/// The appliance cannot be asked, or the wait was cancelled.
+pub fn wait(on: &Waiting<'_>, courtesy: &Courtesy) -> Result<Duration, CourtesyError> {
+    let began = Instant::now();
+    let looked = bounded(on, courtesy.turn, "another account is backing up the appliance", || others(on))?;
+    let Some(most) = courtesy.load_max else {
+        return Ok(if looked { began.elapsed() } else { Duration::ZERO });
+    };
+    let busy = || {
+        let Some(load) = load(on.channel)? else { return Ok(None) };
+        Ok((load > most).then(|| format!("its load for each processor is {load:.2}, wanted is {most}")))
+    };
+    let busy = bounded(on, courtesy.load_wait, "the appliance has much to do", busy)?;
+    Ok(if looked || busy { began.elapsed() } else { Duration::ZERO })
+}
+
+/// Looks until there is no reason to wait, or for `most`. Returns whether it waited.
+fn bounded(
+    on: &Waiting<'_>,
+    most: Duration,
+    what: &str,
+    reason: impl Fn() -> Result<Option<String>, CourtesyError>,
+) -> Result<bool, CourtesyError> {
+    let until = Instant::now() + most;
+    let mut waited = false;
+    while !most.is_zero() {
+        let Some(why) = reason()? else { break };
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            on.progress.event(Event::Warning {
+                text: &format!(
+                    "{what} after {} s still ({why}); the backup begins all the same",
+                    most.as_secs()
+                ),
+            });
+            break;
+        }
+        if !waited {
+            on.progress.event(Event::Warning {
+                text: &format!("{what} ({why}); waiting, for at most {} s", most.as_secs()),
+            });
+        }
+        waited = true;
+        let pause = Instant::now() + left.min(LOOK);
+        while Instant::now() < pause {
+            if on.cancel.is_cancelled() {
+                return Err(CourtesyError::Cancelled);
+            }
+            thread::sleep(Duration::from_millis(100).min(pause.saturating_duration_since(Instant::now())));
+        }
+    }
+    Ok(waited)
+}
+
+/// The gate of somebody else, in words.
+fn others(on: &Waiting<'_>) -> Result<Option<String>, CourtesyError> {
+    let Some((mark, age_s)) = gate::status(on.channel, on.repositories)? else { return Ok(None) };
+    let ours = on.state.gate()?.is_some_and(|record| record.mark == mark);
+    Ok((!ours && age_s < LEFT_S).then(|| format!("maintenance is paused since {age_s} s")))
+}
+
+/// The load of the last minute for each processor; nothing where the appliance does not tell.
+fn load(channel: &dyn Channel) -> Result<Option<f64>, CourtesyError> {
+    let command = RemoteCommand::new("ask for the load", "cat /proc/loadavg; getconf _NPROCESSORS_ONLN");
+    let out = channel.run(&command, &[])?;
+    Ok(parse(&String::from_utf8_lossy(&out.stdout)))
+}
+
+fn parse(text: &str) -> Option<f64> {
+    let mut lines = text.lines();
+    let load: f64 = lines.next()?.split_whitespace().next()?.parse().ok()?;
+    let processors: u32 = lines.next()?.trim().parse().ok()?;
+    (processors > 0).then(|| load / f64::from(processors))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn the_load_is_counted_for_each_processor() {
+        assert_eq!(parse("3.00 2.00 1.00 1/100 4242\n4\n"), Some(0.75));
+        for odd in ["", "x\n4", "1.0 1 1", "1.0 1 1\n0\n"] {
+            assert_eq!(parse(odd), None, "{odd}");
+        }
+    }
+}

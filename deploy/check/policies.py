@@ -1,0 +1,236 @@
+"""Proves the policies of deploy/aws: python policies.py TEMPLATE PRODUCT SIMULATOR [ROLE...]
+
+Each role's policy is taken from the template and given to an identity of its own; the product does that role's work under it and must
+succeed. Then, for each single action, once more with that action taken away; the work must fail. So the policies are enough, and
+nothing in them is too much. The templates of Terraform have the same policies (aws.py compares them).
+
+S3 is played by SeaweedFS with the statements as they are. KMS is played by moto with IAM on; it matches KMS statements by the resource
+"*" only, so that the key's ARN is replaced there. Conditions of policies are not proven here.
+"""
+
+import concurrent.futures
+import copy
+import datetime
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import servers
+from template import ACCOUNT, REGION, Template
+
+ROLES = sys.argv[4:] or ["Runner", "Pruner", "Reader", "Locks"]
+
+
+def variants(document):
+    """The document itself, and one for each action that it could lack: (name, document)."""
+    yield "whole", document
+    for at, statement in enumerate(document["Statement"]):
+        actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        for action in actions:
+            less = copy.deepcopy(document)
+            rest = [one for one in actions if one != action]
+            if rest:
+                less["Statement"][at]["Action"] = rest
+            else:
+                del less["Statement"][at]
+            yield f"without {action} ({statement['Sid']})", less
+
+
+def part(document, service):
+    """The statements of one service; those of KMS for moto."""
+    chosen = []
+    for statement in document["Statement"]:
+        actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        if all(action.startswith(f"{service}:") for action in actions):
+            chosen.append(statement | {"Resource": "*"} if service == "kms" else statement)
+    return {"Version": document["Version"], "Statement": chosen}
+
+
+class Work:
+    """One identity with a bucket of its own, and what it does there."""
+
+    def __init__(self, proof, role, name, access, secret, bucket):
+        self.proof, self.role, self.name, self.bucket = proof, role, name, bucket
+        self.access, self.secret = access, secret
+        self.folder = proof.room / bucket
+
+    def run(self, *arguments):
+        """The product as this identity; its exit code and what it printed."""
+        environment = {
+            "PATH": os.environ["PATH"], "HOME": str(self.folder), "TZ": "UTC", "GHE_BACKUP_CONFIG": "none",
+            "GHEVAULT_HOST": self.proof.host, "GHEVAULT_SSH_KEY": self.proof.ssh_key, "GHEVAULT_META": "/nonexistent",
+            "GHEVAULT_VAULT": f"s3:{self.proof.s3}/{self.bucket}/ghe", "GHEVAULT_STATE": str(self.folder / "state"),
+            "AWS_REGION": REGION, "AWS_ENDPOINT_URL_KMS": self.proof.moto, "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            "AWS_ACCESS_KEY_ID": self.access, "AWS_SECRET_ACCESS_KEY": self.secret,
+        }
+        done = subprocess.run([self.proof.product, *arguments, "--quiet", "--json"], env=environment, capture_output=True, text=True, timeout=300)
+        try:
+            value = json.loads(done.stdout.strip().splitlines()[-1] if arguments[0] == "backup" else done.stdout)
+        except (ValueError, IndexError):
+            value = None
+        return done.returncode, value, done.stderr.strip() or done.stdout.strip()[-300:]
+
+    def must(self, *arguments, judge=lambda value: True):
+        code, value, words = self.run(*arguments)
+        if code != 0:
+            raise Refused(f"{' '.join(arguments)}: exit code {code}: {words[:300]}", denied=code == 14)
+        if not judge(value):
+            raise Refused(f"{' '.join(arguments)}: not what it should be: {json.dumps(value)[:600]}")
+        return value
+
+    def runner(self):
+        self.must("snapshots", judge=lambda value: len(value) == 2)
+        self.must("backup", judge=lambda value: value["outcome"] == "complete")
+        self.must("verify", "--depth", "2")
+        self.must("restore", "latest", "--to", str(self.folder / "restored"))
+
+    def pruner(self):
+        self.must("forget", "--keep-daily", "1")
+        self.must("prune", "--max-unused", "0", judge=lambda value: value["versions_removed"] > 0 and value["locked_versions"] > 0 and value["locked_until"])
+        self.must("verify")
+
+    def reader(self):
+        self.must("snapshots", judge=lambda value: len(value) == 1)
+        self.must("snapshots", "--as-of", self.proof.before, judge=lambda value: len(value) == 2)
+        self.must("verify", "--as-of", self.proof.before, "--depth", "2")
+        code, value, words = self.run("vault", "check")
+        if code == 1 or not value or any(demand["state"] == "unknown" for demand in value["demands"]):
+            raise Refused(f"vault check: exit code {code}: {words[:300]}")
+
+    def locks(self):
+        self.must("vault", "extend-locks", "--for", "2d")
+        self.must("vault", "extend-locks", "--check", "--for", "1d")
+
+
+class Refused(Exception):
+    """The work did not succeed; `denied` when that is because something was not allowed."""
+
+    def __init__(self, words, denied=True):
+        super().__init__(words)
+        self.denied = denied
+
+
+class Proof:
+    """The servers, the vault that every bucket begins with, and the identities."""
+
+    def __init__(self, room, template, product, sim):
+        self.room, self.product, self.sim = pathlib.Path(room), product, sim
+        self.servers = servers.Servers(room)
+        self.template_path = template
+        self.works = []
+
+    def prepare(self):
+        self.moto = self.servers.moto()
+        sts = servers.client("sts", self.moto, "anyone", "anything")
+        taken = sts.assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/admin", RoleSessionName="proof")["Credentials"]
+        session = (taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"])
+        kms, iam = servers.client("kms", self.moto, *session), servers.client("iam", self.moto, *session)
+        key = kms.create_key()["KeyMetadata"]["Arn"]
+        identities, policies = [], []
+
+        def identity(name, kms_policy, s3):
+            iam.create_user(UserName=name)
+            if kms_policy["Statement"]:
+                iam.put_user_policy(UserName=name, PolicyName="only", PolicyDocument=json.dumps(kms_policy))
+            made = iam.create_access_key(UserName=name)["AccessKey"]
+            access, secret = made["AccessKeyId"], made["SecretAccessKey"]
+            identities.append({"name": name, "account": {"id": ACCOUNT}, "credentials": [{"accessKey": access, "secretKey": secret}]} | s3)
+            return access, secret
+
+        everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "kms:*", "Resource": "*"}]}
+        self.admin = identity("admin", everything, {"actions": ["Admin", "Read", "Write", "List", "Tagging"]})
+        for role in ROLES:
+            whole = Template(self.template_path, {}, key).properties(f"{role}Policy")["PolicyDocument"]
+            for number, (name, _) in enumerate(variants(whole)):
+                # a bucket for each, so that the statements stand as they are in the template, but for the bucket's name
+                template = Template(self.template_path, {"Name": f"{role.lower()}-{number}"}, key)
+                document = list(variants(template.properties(f"{role}Policy")["PolicyDocument"]))[number][1]
+                user = f"{role.lower()}-{number}"
+                policies.append({"name": user, "content": json.dumps(part(document, "s3"))})
+                access, secret = identity(user, part(document, "kms"), {"policyNames": [user]})
+                self.works.append(Work(self, role, name, access, secret, template.ref("Vault")))
+        self.s3 = self.servers.seaweed(identities, policies)
+        self.host, host_key = self.servers.appliance(self.sim, self.room / "appliance", 7)
+        servers.enforce(self.moto)
+        self.bucket = servers.client("s3", self.s3, *self.admin)
+        self.first_vault(key, host_key)
+        for work in self.works:
+            self.furnish(work)
+        self.hide()
+
+    def first_vault(self, key, host_key):
+        """A vault with two snapshots, of which one needs what the other does not."""
+        self.bucket.create_bucket(Bucket="first", ObjectLockEnabledForBucket=True)
+        self.ssh_key = f"file:{self.room}/appliance/keys/client"
+        first = Work(self, "admin", "admin", *self.admin, "first")
+        first.folder.mkdir()
+        self.ssh_key = first.must("key", "encrypt", "--kms-key", key, "--from", self.ssh_key)["secret"]
+        first.must("trust", "--accept", host_key)
+        first.must("init", "--kms-key", key)
+        for seed in (1, 2):
+            first.must("backup")
+            subprocess.run([self.sim, "mutate", self.room / "appliance", "--rounds", "40", "--seed", str(seed)], check=True, capture_output=True, timeout=120)
+        self.files = []
+        for page in self.bucket.get_paginator("list_objects_v2").paginate(Bucket="first"):
+            for found in page.get("Contents", []):
+                self.files.append((found["Key"], self.bucket.get_object(Bucket="first", Key=found["Key"])["Body"].read()))
+
+    def furnish(self, work):
+        """A copy of the first vault, and of the state beside it."""
+        subprocess.run(["cp", "-r", self.room / "first", work.folder], check=True)
+        self.bucket.create_bucket(Bucket=work.bucket, ObjectLockEnabledForBucket=True)
+        for name, content in self.files:
+            self.bucket.put_object(Bucket=work.bucket, Key=name, Body=content)
+        if work.role == "Pruner":
+            # what a lock holds must be told, and stay
+            tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
+            for name, _ in self.files:
+                if name.startswith("ghe/data/"):
+                    self.bucket.put_object_retention(Bucket=work.bucket, Key=name, Retention={"Mode": "COMPLIANCE", "RetainUntilDate": tomorrow})
+        if work.role == "Reader":
+            everybody = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{work.bucket}/never/*"}
+            self.bucket.put_bucket_policy(Bucket=work.bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [everybody]}))
+
+    def hide(self):
+        """Behind a delete marker goes one snapshot of each reader's vault, some time after everything was written."""
+        self.before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
+        time.sleep(2.5)
+        newest = sorted(name for name, _ in self.files if name.startswith("ghe/snapshots/"))[0]
+        for work in self.works:
+            if work.role == "Reader":
+                self.bucket.delete_object(Bucket=work.bucket, Key=newest)
+
+
+def attempt(work):
+    try:
+        getattr(work, work.role.lower())()
+    except Refused as refused:
+        return work, refused
+    return work, None
+
+
+def main():
+    template, product, sim = sys.argv[1:4]
+    faults = 0
+    with tempfile.TemporaryDirectory() as room:
+        proof = Proof(room, template, product, sim)
+        try:
+            proof.prepare()
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                for work, refused in pool.map(attempt, proof.works):
+                    good = refused is None if work.name == "whole" else refused is not None and refused.denied
+                    faults += not good
+                    print(f"{'' if good else 'WRONG: '}{work.role} {work.name}: {' '.join(str(refused or 'all its work is done').split())}"[:230 if good else 900], flush=True)
+        finally:
+            proof.servers.stop()
+    print(f"{len(proof.works)} identities, {faults} wrong")
+    sys.exit(1 if faults else 0)
+
+
+if __name__ == "__main__":
+    main()
