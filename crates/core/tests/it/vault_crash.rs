@@ -46,7 +46,7 @@ fn a_killed_writer_blocks_nobody_and_damages_nothing() {
     let deadline = Instant::now() + Duration::from_mins(2);
     while files(&scratch, "data").len() < before + 2 {
         assert!(Instant::now() < deadline && child.try_wait().unwrap().is_none(), "the child wrote no packs");
-        std::thread::yield_now();
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
     }
     let busy = scratch.vault.lock_for_writing("us", LEASE).unwrap_err();
     assert!(matches!(&busy, VaultError::Locked { holder, .. } if holder.contains("doomed")), "{busy}");

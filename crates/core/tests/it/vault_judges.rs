@@ -288,7 +288,7 @@ fn an_exclusive_lock_of_restic_is_honoured() {
             std::time::Instant::now() < deadline && check.try_wait().unwrap().is_none(),
             "restic took no lock"
         );
-        std::thread::yield_now();
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
     }
     let signal = |name: &str| {
         let status =

@@ -180,7 +180,7 @@ fn a_signal_ends_a_backup_with_its_own_code_and_opens_the_gate() {
     let within = Instant::now() + Duration::from_mins(1);
     while !appliance.gate_exists() {
         assert!(Instant::now() < within && running.try_wait().expect("a status").is_none(), "no gate");
-        std::thread::yield_now();
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
     }
     // Meanwhile nobody else writes to the vault; reading it is possible.
     let done = desk.run(&["backup", "--json"]).exits(11).complains("is being written by");
@@ -204,7 +204,7 @@ fn a_signal_ends_a_backup_with_its_own_code_and_opens_the_gate() {
     let within = Instant::now() + Duration::from_mins(1);
     while appliance.gate_exists() {
         assert!(Instant::now() < within, "the gate is still closed");
-        std::thread::yield_now();
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
     }
     appliance.set_faults(Vec::new()).expect("no faults");
     desk.run(&["backup", "--json"]).exits(0);

@@ -46,14 +46,15 @@ impl Daemon {
         kill_process(Pid::from_child(&self.child), signal).expect("signalled");
     }
 
-    fn ends(mut self, within: Duration) -> i32 {
+    /// It promises ten seconds (the suite `operation` holds it to them); a loaded machine may take longer.
+    fn ends(mut self) -> i32 {
         let since = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("a status") {
                 return status.code().unwrap_or(-1);
             }
-            assert!(since.elapsed() < within, "it does not end: {:#?}", self.seen);
-            std::thread::yield_now();
+            assert!(since.elapsed() < Duration::from_mins(1), "it does not end: {:#?}", self.seen);
+            std::thread::park_timeout(std::time::Duration::from_millis(5));
         }
     }
 }
@@ -98,7 +99,7 @@ fn it_backs_up_by_schedule_serves_its_status_and_ends_cleanly() {
     // A second daemon on the same folder is refused.
     desk.run(&["daemon"]).exits(11).complains("another daemon");
     daemon.signal(Signal::TERM);
-    assert_eq!(daemon.ends(Duration::from_secs(10)), 0);
+    assert_eq!(daemon.ends(), 0);
     let status = desk.run(&["status", "--json"]).exits(0).json();
     let complete = status["counts"]["backup"]["complete"].as_u64().expect("a count");
     let snapshots = desk.run(&["snapshots", "--json"]).exits(0).json();
@@ -117,10 +118,10 @@ fn sigterm_in_the_middle_of_a_backup_opens_the_gate_and_the_next_daemon_catches_
     let within = Instant::now() + Duration::from_mins(1);
     while !appliance.gate_exists() {
         assert!(Instant::now() < within, "no gate");
-        std::thread::yield_now();
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
     }
     daemon.signal(Signal::TERM);
-    assert_eq!(daemon.ends(Duration::from_secs(10)), 0);
+    assert_eq!(daemon.ends(), 0);
     assert!(!appliance.gate_exists());
     let status = desk.run(&["status", "--json"]).exits(0).json();
     assert_eq!(status["runs"][0]["result"], "interrupted", "{status}");
@@ -132,7 +133,7 @@ fn sigterm_in_the_middle_of_a_backup_opens_the_gate_and_the_next_daemon_catches_
     assert_eq!(started["fields"]["trigger"], "retry");
     assert_eq!(daemon.until(&["\"ended\""])["fields"]["result"], "complete");
     daemon.signal(Signal::TERM);
-    assert_eq!(daemon.ends(Duration::from_secs(10)), 0);
+    assert_eq!(daemon.ends(), 0);
     assert_eq!(desk.run(&["snapshots", "--json"]).exits(0).json().as_array().map(Vec::len), Some(1));
 }
 
@@ -147,7 +148,7 @@ fn a_run_that_hangs_is_ended_at_its_deadline() {
     let ended = daemon.until(&["\"ended\""]);
     assert_eq!((&ended["fields"]["overdue"], &ended["fields"]["result"]), (&true.into(), &"failed".into()));
     daemon.signal(Signal::TERM);
-    assert_eq!(daemon.ends(Duration::from_secs(10)), 0);
+    assert_eq!(daemon.ends(), 0);
     assert!(!appliance.gate_exists());
 }
 
@@ -165,7 +166,7 @@ fn a_wrong_new_configuration_is_told_and_the_old_one_kept() {
     daemon.until(&["read again"]);
     daemon.until(&["next activation", "0 0 2 2"]);
     daemon.signal(Signal::TERM);
-    assert_eq!(daemon.ends(Duration::from_secs(10)), 0);
+    assert_eq!(daemon.ends(), 0);
 }
 
 #[test]

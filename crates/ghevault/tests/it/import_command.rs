@@ -83,7 +83,7 @@ fn an_import_that_is_killed_goes_on_where_it_was_and_takes_nothing_twice() {
         while child.try_wait().expect("a child").is_none()
             && (files("snapshots") < wanted || wanted == 0 && files("ghevault/leases") <= leases)
         {
-            std::thread::yield_now();
+            std::thread::park_timeout(std::time::Duration::from_millis(5));
         }
         child.kill().expect("killed, or gone already");
         killed += usize::from(!child.wait().expect("ended").success());

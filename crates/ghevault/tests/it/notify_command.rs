@@ -3,12 +3,18 @@
 use crate::support;
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
-    sync::mpsc::{Receiver, channel},
+    net::TcpListener,
+    sync::{
+        Mutex,
+        mpsc::{Receiver, channel},
+    },
     thread,
     time::Duration,
 };
-use support::Desk;
+use support::{
+    Desk,
+    wire::{liar, silence},
+};
 
 /// A receiver: answers with `answers` in turn, then 200; hands over what it got.
 fn receiver(answers: &'static [u16]) -> (String, Receiver<String>) {
@@ -88,22 +94,6 @@ fn a_receiver_that_refuses_is_named_without_its_address() {
     assert!(!format!("{done:?}").contains("s3cret"), "{done:?}");
 }
 
-/// A receiver that reads what it gets, says `says` and then does with the connection what `then` does.
-fn liar(says: &'static str, then: fn(TcpStream)) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.expect("a connection");
-            let mut room = [0; 4096];
-            let _ = stream.read(&mut room);
-            let _ = stream.write_all(says.as_bytes());
-            thread::spawn(move || then(stream));
-        }
-    });
-    format!("http://{address}/hook/s3cret")
-}
-
 #[test]
 fn who_says_yes_and_breaks_off_or_never_ends_or_never_answers_was_not_told() {
     let mut desk = Desk::new();
@@ -113,10 +103,7 @@ fn who_says_yes_and_breaks_off_or_never_ends_or_never_answers_was_not_told() {
             thread::sleep(Duration::from_millis(500));
         }
     });
-    let silent = liar("", |stream| {
-        thread::sleep(Duration::from_mins(1));
-        drop(stream);
-    });
+    let silent = liar("", silence);
     for (name, address) in [("webhook", &breaks_off), ("slack", &drips), ("ping", &silent)] {
         desk.write(name, address);
     }
@@ -134,9 +121,12 @@ fn who_says_yes_and_breaks_off_or_never_ends_or_never_answers_was_not_told() {
 #[test]
 fn a_receiver_that_never_answers_holds_nothing_up() {
     let mut desk = Desk::with_vault();
-    let silent = liar("", |stream| {
-        thread::sleep(Duration::from_mins(5));
-        drop(stream);
+    let (told, asked) = channel();
+    let told = Mutex::new(told);
+    let silent = liar("", move |stream| {
+        let _ = told.lock().expect("not poisoned").send("asked");
+        silence(stream);
+        let _ = told.lock().expect("not poisoned").send("given up");
     });
     let (ping, got_ping) = receiver(&[]);
     desk.write("webhook", &silent);
@@ -146,13 +136,14 @@ fn a_receiver_that_never_answers_holds_nothing_up() {
         "[schedule]\nbackup = \"* * * * * *\"\n[daemon]\nlisten = \"none\"\n[notify]\nwebhook = \"file:webhook\"\nping = \"file:ping\"\n",
     );
     desk.set("GHEVAULT_CONFIG", &config.display().to_string());
-    let began = std::time::Instant::now();
     let mut daemon = desk.command(&["daemon"]).stdout(std::process::Stdio::null()).spawn().expect("started");
-    // Three runs, each with a ping at its beginning and its end, while the first message still waits for an answer.
-    for _ in 0..6 {
-        got_ping.recv_timeout(Duration::from_secs(9)).expect("a ping");
+    assert_eq!(asked.recv(), Ok("asked"));
+    while got_ping.try_recv().is_ok() {}
+    // While that message waits for its answer, runs go on: each pings at its beginning and at its end.
+    for _ in 0..3 {
+        got_ping.recv().expect("a ping");
     }
-    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+    assert!(asked.try_recv().is_err(), "runs went on only after the message was given up");
     assert!(desk.run(&["status", "--json"]).exits(0).json()["waiting"]["webhook"].as_u64() >= Some(1));
     daemon.kill().expect("killed");
     daemon.wait().expect("ended");

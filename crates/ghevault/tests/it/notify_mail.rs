@@ -126,7 +126,7 @@ fn a_message_survives_a_receiver_that_is_away_and_a_daemon_that_is_killed_and_co
     configured(&mut desk, &address, &format!("{TROUBLE}{MAIL}"));
     let first = daemon(&desk);
     while desk.run(&["status", "--json"]).exits(0).json()["waiting"]["mail"].is_null() {
-        thread::yield_now();
+        thread::park_timeout(Duration::from_millis(50));
     }
     end(first);
     let waiting = &desk.run(&["status", "--json"]).exits(0).json()["waiting"]["mail"];
@@ -140,7 +140,7 @@ fn a_message_survives_a_receiver_that_is_away_and_a_daemon_that_is_killed_and_co
     let subject = |mail: &str| mail.lines().find(|line| line.starts_with("Subject:")).map(str::to_owned);
     assert_eq!(subject(&refused), subject(&taken));
     while !desk.run(&["status", "--json"]).exits(0).json()["waiting"]["mail"].is_null() {
-        thread::yield_now();
+        thread::park_timeout(Duration::from_millis(50));
     }
     end(second);
     let more: Vec<_> = got.try_iter().filter_map(|mail| subject(&mail)).collect();

@@ -111,8 +111,8 @@ fn a_silent_command_runs_into_its_idle_limit(kind: TransportKind) {
 
 fn a_command_that_keeps_talking_is_not_idle(kind: TransportKind) {
     let bench = Bench::start(kind);
-    let script = "for i in 1 2 3 4 5 6 7 8; do sleep 0.25; echo $i >&2; done";
-    let command = RemoteCommand::bulk("talking", script, Duration::from_secs(1));
+    let script = "for i in 1 2 3 4 5 6 7 8; do sleep 0.5; echo $i >&2; done";
+    let command = RemoteCommand::bulk("talking", script, Duration::from_secs(3));
     let exit = bench.channel.start(&command).expect("started").wait().expect("exit");
     assert!(exit.status.success());
 }
@@ -120,11 +120,11 @@ fn a_command_that_keeps_talking_is_not_idle(kind: TransportKind) {
 fn a_slow_reader_is_not_a_silent_command(kind: TransportKind) {
     let bench = Bench::start(kind);
     let script = format!("head -c {} /dev/zero", 64 * MIB);
-    let command = RemoteCommand::bulk("slow reader", script, Duration::from_millis(500));
+    let command = RemoteCommand::bulk("slow reader", script, Duration::from_secs(2));
     let mut running = bench.channel.start(&command).expect("started");
     let mut stdout = running.take_stdout().expect("stdout");
     stdout.read_exact(&mut [0; 10]).expect("a beginning");
-    std::thread::sleep(Duration::from_millis(1500));
+    std::thread::sleep(Duration::from_secs(3));
     assert_eq!(count(stdout).expect("complete"), 64 * MIB - 10);
     assert!(running.wait().expect("exit").status.success());
 }

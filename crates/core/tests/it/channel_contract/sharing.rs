@@ -115,5 +115,5 @@ fn a_bandwidth_limit_holds_for_all_streams_together(kind: TransportKind) {
     });
     let took = since.elapsed();
     assert!(took > Duration::from_millis(1500), "8 MB at 4 MB/s took {took:?}");
-    assert!(took < Duration::from_secs(20), "8 MB at 4 MB/s took {took:?}");
+    assert!(took < Duration::from_mins(1), "8 MB at 4 MB/s took {took:?}");
 }

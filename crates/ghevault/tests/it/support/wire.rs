@@ -75,6 +75,27 @@ impl Wire {
     }
 }
 
+/// A server that lies: reads what it gets, says `says` and then does with the connection what `then` does. Its `http://127.0.0.1:PORT`.
+pub fn liar(says: &'static str, then: impl Fn(TcpStream) + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let then = Arc::new(then);
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 8192]);
+            let _ = stream.write_all(says.as_bytes());
+            let then = Arc::clone(&then);
+            thread::spawn(move || then(stream));
+        }
+    });
+    url
+}
+
+/// Says nothing more until the other side hangs up.
+pub fn silence(mut stream: TcpStream) {
+    while stream.read(&mut [0; 8192]).is_ok_and(|length| length > 0) {}
+}
+
 fn serve(mut stream: TcpStream, answer: &dyn Fn(&Request) -> Answer, log: &Mutex<Vec<Request>>) {
     let Some(request) = read(&stream) else { return };
     log.lock().expect("not poisoned").push(request.clone());
