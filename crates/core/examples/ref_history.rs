@@ -130,17 +130,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let tree = graft.apply(&reader, &writer, parent.map(|(tree, _)| tree))?;
         writer.finish()?;
         let open = ghevault_core::vault::Collector::new().verdict()?;
-        let draft = SnapshotDraft {
-            time: jiff::Timestamp::from_second(1_700_000_000 + i64::try_from(round)? * 3600)?,
-            tree,
-            parent: parent.map(|(_, id)| id),
-            hostname: "bench".into(),
-            username: "bench".into(),
-            tags: Vec::new(),
-            paths: vec!["/".into()],
-            description: None,
-            summary: None,
-        };
+        let time = jiff::Timestamp::from_second(1_700_000_000 + i64::try_from(round)? * 3600)?;
+        let draft =
+            SnapshotDraft { parent: parent.map(|(_, id)| id), ..SnapshotDraft::new(time, tree, "bench") };
         let id = vault.commit(&draft, &open, &lease)?;
         parent = Some((tree, id));
         slowest = slowest.max(since.elapsed());

@@ -50,17 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let writer = vault.writer(&reader, &lease)?;
     let tree = store(&writer, Path::new(folder))?;
     let stats = writer.finish()?;
-    let draft = SnapshotDraft {
-        time: jiff::Timestamp::now(),
-        tree,
-        parent: None,
-        hostname: "bench".into(),
-        username: "bench".into(),
-        tags: Vec::new(),
-        paths: vec!["/".into()],
-        description: None,
-        summary: None,
-    };
+    let draft = SnapshotDraft::new(jiff::Timestamp::now(), tree, "bench");
     vault.commit(&draft, &Collector::new().verdict()?, &lease)?;
     drop(lease);
     let stored = begun.elapsed();

@@ -68,13 +68,8 @@ impl Joined<'_> {
         let sum = |field: fn(&DatasetReport) -> u64| self.rows.iter().map(field).sum::<u64>();
         let (bytes_read, files_changed) = (sum(|row| row.bytes_read), sum(|row| row.files_changed));
         let draft = SnapshotDraft {
-            time: self.started,
-            tree: self.tree,
             parent,
-            hostname: settings.host.clone(),
-            username: "ghevault".into(),
             tags: vec!["ghevault".into(), if whole { "complete" } else { "partial" }.into()],
-            paths: vec!["/".into()],
             description: Some(description),
             summary: Some(DraftSummary {
                 started: Some(self.started),
@@ -84,6 +79,7 @@ impl Joined<'_> {
                 stats,
                 ..DraftSummary::default()
             }),
+            ..SnapshotDraft::new(self.started, self.tree, settings.host.as_str())
         };
         let open = collector.verdict()?;
         let snapshot = self.inputs.vault.commit(&draft, &open, lease)?;

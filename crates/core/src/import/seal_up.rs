@@ -306,13 +306,8 @@ impl Sealing<'_> {
         let sum = |field: fn(&DatasetReport) -> u64| finished.rows.iter().map(field).sum::<u64>();
         let word = if outcome == Outcome::Complete { "complete" } else { "partial" };
         let draft = SnapshotDraft {
-            time: moments.shown,
-            tree: finished.tree,
             parent,
-            hostname: host,
-            username: "ghevault".into(),
             tags: vec!["ghevault".into(), word.into(), "import".into()],
-            paths: vec!["/".into()],
             description: Some(description),
             summary: Some(DraftSummary {
                 started: Some(moments.shown),
@@ -322,6 +317,7 @@ impl Sealing<'_> {
                 stats,
                 ..DraftSummary::default()
             }),
+            ..SnapshotDraft::new(moments.shown, finished.tree, host)
         };
         let open = collector.verdict()?;
         Ok((self.vault.commit(&draft, &open, self.lease)?, stats, hash))

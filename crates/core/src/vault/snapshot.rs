@@ -172,6 +172,22 @@ pub struct SnapshotDraft {
 }
 
 impl SnapshotDraft {
+    /// A whole appliance as this program stores it: nothing is said yet about its parent, its outcome and its seal.
+    #[must_use]
+    pub fn new(time: Timestamp, tree: TreeId, hostname: impl Into<String>) -> Self {
+        Self {
+            time,
+            tree,
+            parent: None,
+            hostname: hostname.into(),
+            username: "ghevault".into(),
+            tags: vec!["ghevault".into()],
+            paths: vec!["/".into()],
+            description: None,
+            summary: None,
+        }
+    }
+
     pub(super) fn to_file(&self) -> VaultResult<SnapshotFile> {
         let list = |what: &str, items: &[String]| -> VaultResult<rustic_core::StringList> {
             if items.iter().any(String::is_empty) {

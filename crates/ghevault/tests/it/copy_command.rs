@@ -1,6 +1,7 @@
 //! `copy` and `init --like`: seals hold in the copy, and retention knows its order.
 
 use crate::support;
+use ghevault_sim::Appliance;
 use std::fs;
 use support::{Desk, appliance};
 
@@ -41,15 +42,20 @@ fn a_copy_is_sealed_and_complete_and_a_backup_into_it_shares_its_data() {
     assert_eq!(with(&["snapshots", "--json"]).exits(0).json().as_array().map(Vec::len), Some(4));
 }
 
+/// What quarantines the next snapshot.
+fn plant_a_hook(appliance: &Appliance) {
+    let hook = appliance.disk("/data/user/git-hooks/repos/1/evil.sh");
+    fs::create_dir_all(hook.parent().expect("a parent")).expect("a folder");
+    fs::write(hook, "#!/bin/sh\n").expect("a hook");
+}
+
 #[test]
 fn quarantine_goes_along_with_a_copy_and_an_acknowledgement_does_not() {
     let (mut appliance, _folder) = appliance(2);
     let mut desk = Desk::with_vault();
     desk.trust(&mut appliance);
     desk.run(&["backup", "--quiet"]).exits(0);
-    let hook = appliance.disk("/data/user/git-hooks/repos/1/evil.sh");
-    fs::create_dir_all(hook.parent().expect("a parent")).expect("a folder");
-    fs::write(hook, "#!/bin/sh\n").expect("a hook");
+    plant_a_hook(&appliance);
     desk.run(&["backup", "--quiet"]).exits(13);
     let page = desk.path("page.html");
     desk.run(&["status", "--html", &page.display().to_string()]).exits(0);
@@ -97,9 +103,7 @@ fn a_copy_without_the_good_snapshot_before_it_stays_in_quarantine() {
     let mut desk = Desk::with_vault();
     desk.trust(&mut appliance);
     desk.run(&["backup", "--quiet"]).exits(0);
-    let hook = appliance.disk("/data/user/git-hooks/repos/1/evil.sh");
-    fs::create_dir_all(hook.parent().expect("a parent")).expect("a folder");
-    fs::write(hook, "#!/bin/sh\n").expect("a hook");
+    plant_a_hook(&appliance);
     let done = desk.run(&["backup", "--quiet", "--json"]).exits(13).json();
     let bad = done["snapshot"].as_str().expect("an id");
     let second = desk.path("second").display().to_string();

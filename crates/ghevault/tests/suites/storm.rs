@@ -76,15 +76,9 @@ impl Maker {
         let seal = ghevault_core::seal::read(Some(&description), &tree_hex(&tree)).expect("good");
         self.previous = Some(seal.hash);
         let draft = SnapshotDraft {
-            time,
-            tree,
-            parent: None,
-            hostname: "ghe".into(),
-            username: "ghevault".into(),
             tags: vec!["complete".into()],
-            paths: vec!["/".into()],
             description: Some(description),
-            summary: None,
+            ..SnapshotDraft::new(time, tree, "ghe")
         };
         vault.commit(&draft, &Collector::new().verdict().expect("clean"), &lease).expect("committed");
     }

@@ -77,15 +77,8 @@ impl Scratch {
 
 pub fn draft(tree: TreeId) -> SnapshotDraft {
     SnapshotDraft {
-        time: "2025-11-22T10:00:00Z".parse().unwrap(),
-        tree,
-        parent: None,
-        hostname: "ghe-prod".into(),
-        username: "ghevault".into(),
         tags: vec!["complete".into()],
-        paths: vec!["/".into()],
-        description: None,
-        summary: None,
+        ..SnapshotDraft::new("2025-11-22T10:00:00Z".parse().unwrap(), tree, "ghe-prod")
     }
 }
 

@@ -21,15 +21,8 @@ pub fn random(seed: u64, size: usize) -> Vec<u8> {
 
 pub fn draft(tree: TreeId) -> SnapshotDraft {
     SnapshotDraft {
-        time: jiff::Timestamp::now(),
-        tree,
-        parent: None,
-        hostname: "ghe-prod".into(),
-        username: "ghevault".into(),
         tags: vec!["complete".into()],
-        paths: vec!["/".into()],
-        description: None,
-        summary: None,
+        ..SnapshotDraft::new(jiff::Timestamp::now(), tree, "ghe-prod")
     }
 }
 

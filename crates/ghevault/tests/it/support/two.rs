@@ -152,16 +152,11 @@ pub fn forge_with(desk: &Desk, key: Option<SealKey>, change: impl Fn(&mut Manife
     change(&mut manifest);
     let own = || StateFolder::open(&desk.path("state")).and_then(|state| state.seal_key()).expect("a key");
     let key = key.unwrap_or_else(own);
+    let started = manifest.started.parse().expect("a time");
     let draft = SnapshotDraft {
-        time: manifest.started.parse().expect("a time"),
-        tree: newest.tree,
-        parent: None,
-        hostname: "ghe".into(),
-        username: "ghevault".into(),
         tags: vec!["ghevault".into(), "complete".into()],
-        paths: vec!["/".into()],
         description: Some(key.seal(&manifest).expect("sealed")),
-        summary: None,
+        ..SnapshotDraft::new(started, newest.tree, "ghe")
     };
     let lease = vault.lock_for_writing("test", Duration::from_mins(2)).expect("free");
     vault.commit(&draft, &Collector::new().verdict().expect("clean"), &lease).expect("committed");
