@@ -1,7 +1,7 @@
 //! `copy` and `init --like`: seals hold in the copy, and retention knows its order.
 
 use crate::support;
-use ghevault_sim::Appliance;
+use ghevault_sim::harness::Appliance;
 use std::fs;
 use support::{Desk, appliance};
 
