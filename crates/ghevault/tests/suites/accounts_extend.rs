@@ -2,6 +2,7 @@
 
 use crate::{
     accounts::{self, vaults},
+    operation_daemon::{configured, daemon, end, until},
     support,
 };
 use accounts::{Guard, TestBucket, variable};
@@ -50,4 +51,22 @@ fn locks_are_extended_by_their_own_identity_and_a_killed_run_goes_on() {
         assert!(bucket.restic("a-runner", &["check"]).status.success());
     }
     assert!(cut > 0, "no run was killed amid its work");
+}
+
+#[test]
+fn a_daemon_extends_locks_by_its_schedule() {
+    let bucket = TestBucket::new("a", Guard::Versioned);
+    let vault = Vault::init(&bucket.location("a-runner"), &vaults::password()).expect("a vault");
+    vaults::store(&vault, 1, 2, 10_000).expect("stored");
+    let mut desk = desk(&bucket, "a-locks");
+    let check = ["vault", "extend-locks", "--check", "--for", "47h"];
+    desk.run(&check).exits(13);
+    configured(
+        &mut desk,
+        "[schedule]\nlocks = \"* * * * * *\"\nlocks_for = \"2d\"\n[daemon]\nlisten = \"none\"\n",
+    );
+    let child = daemon(&desk);
+    until(&desk, "\"result\":\"complete\"", 0, Duration::from_mins(2));
+    end(child);
+    desk.run(&check).exits(0);
 }

@@ -15,6 +15,8 @@ mod crash_retention;
 mod deployment;
 mod large;
 mod operation;
+mod operation_courtesy;
+mod operation_daemon;
 mod operation_monitoring;
 mod operation_terminal;
 mod proof_appliance;
