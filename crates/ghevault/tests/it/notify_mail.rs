@@ -7,6 +7,7 @@ use std::{
     process::{Child, Stdio},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
+    time::Duration,
 };
 use support::Desk;
 

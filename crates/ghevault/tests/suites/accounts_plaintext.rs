@@ -9,6 +9,7 @@ use std::{
     process::{Command, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
     thread,
+    time::Duration,
 };
 use support::{Desk, accounts::kms_key, appliance};
 

@@ -28,7 +28,9 @@ fn two_accounts_with_the_same_schedule_take_turns() {
     for desk in &desks {
         until(desk, COMPLETE, 5, Duration::from_mins(4));
     }
-    daemons.map(end);
+    for daemon in daemons {
+        end(daemon);
+    }
     assert!(desks.iter().map(waits).sum::<usize>() > 0, "nobody ever waited:\n{}", log(&desks[0]));
     assert!(!appliance.gate_exists());
     for desk in &desks {
