@@ -72,7 +72,8 @@ pub fn publish(
     let (origin, blind) = (origin(of), Blind::new(uuid));
     let folder = folder(&origin);
     let mut whole = known.last.is_none() || known.since_full + 1 >= FULL_EVERY;
-    for board in boards {
+    let ours = || boards.iter().filter(|board| !board.is_read_only());
+    for board in ours() {
         // A board that does not have the one before would not understand what has changed since.
         whole = whole || board.read(&folder, &known.name)?.is_none();
     }
@@ -105,7 +106,7 @@ pub fn publish(
     };
     let (name, text) = (sheet.name(), sheet.sign(key).text());
     let mut created = Vec::new();
-    for board in boards {
+    for board in ours() {
         if board.create(&folder, &name, &text)? {
             created.push(format!("{}: {folder}/{name}", board.place()));
         }

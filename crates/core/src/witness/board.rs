@@ -79,13 +79,49 @@ pub trait Board {
     /// # Errors
     /// It cannot be written.
     fn create(&self, origin: &str, name: &str, text: &str) -> Result<bool, BoardError>;
+    /// Whether it is the board of somebody else, on which this host hangs up nothing.
+    fn is_read_only(&self) -> bool {
+        false
+    }
 }
 
-/// The board at a place: `dir:PATH`, a path, or a bucket as `s3://BUCKET/PREFIX`.
+/// A board that is looked at and left as it is.
+pub struct ReadOnly(pub Box<dyn Board>);
+
+impl Board for ReadOnly {
+    fn place(&self) -> String {
+        self.0.place()
+    }
+
+    fn origins(&self) -> Result<Vec<String>, BoardError> {
+        self.0.origins()
+    }
+
+    fn names(&self, origin: &str) -> Result<Vec<String>, BoardError> {
+        self.0.names(origin)
+    }
+
+    fn read(&self, origin: &str, name: &str) -> Result<Option<String>, BoardError> {
+        self.0.read(origin, name)
+    }
+
+    fn create(&self, _: &str, _: &str, _: &str) -> Result<bool, BoardError> {
+        Err(BoardError::Answer { place: self.place(), why: "it is there to be read only".into() })
+    }
+
+    fn is_read_only(&self) -> bool {
+        true
+    }
+}
+
+/// The board at a place: `dir:PATH`, a path, or a bucket as `s3://BUCKET/PREFIX`; with `read:` before it one to be read only.
 ///
 /// # Errors
 /// [`BoardError::Unknown`], [`BoardError::Bucket`].
 pub fn open(place: &str, settings: &S3Settings) -> Result<Box<dyn Board>, BoardError> {
+    if let Some(theirs) = place.strip_prefix("read:") {
+        return Ok(Box::new(ReadOnly(open(theirs, settings)?)));
+    }
     if let Some(bucket) = NoteBucket::connect(place, settings)? {
         return Ok(Box::new(BucketBoard(bucket)));
     }

@@ -43,7 +43,7 @@ pub struct Published {
     pub findings: Vec<Finding>,
 }
 
-/// Publishes what the vault holds to every board, after a look at what the boards and this host know of it.
+/// Publishes what the vault holds to every board that may be written to, after a look at what the boards and this host know of it.
 ///
 /// A removed snapshot does not stop it: the history goes on, and the finding stands. Two histories do.
 ///
@@ -83,7 +83,7 @@ pub fn publish(
     let news = standing.news(&base);
     let log = base.with(&news);
     done.size = log.size();
-    for (board, judged) in boards.iter().zip(&all) {
+    for (board, judged) in boards.iter().zip(&all).filter(|(board, _)| !board.is_read_only()) {
         if judged.log.size() < log.size() {
             let checkpoint = Checkpoint {
                 origin: origin.to_owned(),
@@ -103,7 +103,8 @@ pub fn publish(
     Ok(done)
 }
 
-/// Cosigns the newest checkpoint of an origin, if the board shows nothing that does not fit and nothing less than before.
+/// Cosigns the newest checkpoint of an origin, if the board shows nothing that does not fit and nothing less than before. What a
+/// board shows that may only be read is remembered all the same.
 ///
 /// # Errors
 /// The board cannot be written.
@@ -119,7 +120,7 @@ pub fn cosign(
     done.findings.clone_from(&judged.findings);
     done.findings.extend(memory.compare(judged));
     let Some(newest) = judged.newest().filter(|_| done.findings.is_empty()) else { return Ok(done) };
-    if !newest.cosigned.contains_key(&public.text) {
+    if !board.is_read_only() && !newest.cosigned.contains_key(&public.text) {
         let note = newest.note.clone().cosign(key, &public, now);
         let name = FileName::cosigned(newest.checkpoint.size, &newest.checkpoint.root, &public.short());
         if board.create(&judged.origin, &name, &note.text())? {

@@ -62,7 +62,7 @@ enum What {
 
 #[derive(Debug, Args)]
 pub(super) struct BoardArgs {
-    /// Notice board: dir:PATH, s3://BUCKET/PREFIX, or (to be read) http://HOST:PORT/board; several times [default: witness.board]
+    /// Notice board: dir:PATH or s3://BUCKET/PREFIX; to be read only: read:PLACE, http://HOST:PORT/board; several times [default: witness.board]
     #[arg(long, value_name = "PLACE")]
     board: Vec<String>,
 }
@@ -85,7 +85,7 @@ pub fn run(arguments: &WitnessArgs, invocation: &Invocation) -> CommandResult {
     let report = match &arguments.what {
         What::Publish(boards) => {
             let vault = vault::open(invocation)?;
-            publish(&opened(boards, invocation)?, &vault, invocation, now)?
+            publish(&writable(boards, invocation)?, &vault, invocation, now)?
         }
         What::Cosign(keys) => {
             let trusted = trusted(keys, invocation)?;
@@ -125,7 +125,7 @@ impl WitnessArgs {
 
 /// Publishes, cosigns and checks.
 fn round(keys: &KeyArgs, invocation: &Invocation, now: Timestamp) -> CommandResult<Report> {
-    let boards = opened(&keys.boards, invocation)?;
+    let boards = writable(&keys.boards, invocation)?;
     let mut report = publish(&boards, &vault::open(invocation)?, invocation, now)?;
     let mut more = Vec::new();
     if !(keys.key.is_empty() && invocation.settings.witness_keys.is_empty()) {
@@ -150,11 +150,22 @@ pub(super) fn opened(arguments: &BoardArgs, invocation: &Invocation) -> CommandR
             "Give --board dir:PATH, or write `board = [\"dir:PATH\"]` into [witness] of ghevault.toml.",
         ));
     }
-    let open = |place: &String| match HttpBoard::open(place)? {
+    let open = |place: &String| match HttpBoard::open(place.strip_prefix("read:").unwrap_or(place))? {
         Some(board) => Ok(Box::new(board) as Box<dyn Board>),
         None => Ok(open_board(place, &invocation.settings.s3)?),
     };
     places.iter().map(open).collect()
+}
+
+/// The boards, of which one at least takes what is published.
+pub(super) fn writable(arguments: &BoardArgs, invocation: &Invocation) -> CommandResult<Vec<Box<dyn Board>>> {
+    let boards = opened(arguments, invocation)?;
+    if boards.iter().all(|board| board.is_read_only()) {
+        return Err(CommandError::usage("every notice board that is named is there to be read only").hint(
+            "Name one more that this host may write to: dir:PATH or s3://BUCKET/PREFIX, without `read:`.",
+        ));
+    }
+    Ok(boards)
 }
 
 /// The keys that somebody vouched for.
@@ -194,20 +205,24 @@ fn look(
             let text = format!("{}: {strangers} origin(s) of keys that were not named", board.place());
             report.remarks.push(text);
         }
-        for key in keys {
-            let speaks = |one: &Judged| {
+    }
+    for key in keys {
+        let heard = |board: &dyn Board| {
+            all.iter().any(|one: &Judged| {
                 one.board == board.place()
                     && one.origin.ends_with(&format!(".{}", key.short()))
                     && !(one.notes.is_empty() && one.findings.is_empty())
-            };
-            if !all.iter().any(speaks) {
-                report.findings.push(Finding {
-                    kind: FindingKind::Silent,
-                    origin: key.name.clone(),
-                    on: board.place(),
-                    what: "the board has no checkpoint of this key".to_owned(),
-                });
-            }
+            })
+        };
+        // On a board of somebody else only its owner speaks.
+        let is_heard = boards.iter().any(|board| heard(&**board));
+        for board in boards.iter().filter(|board| !(heard(&***board) || is_heard && board.is_read_only())) {
+            report.findings.push(Finding {
+                kind: FindingKind::Silent,
+                origin: key.name.clone(),
+                on: board.place(),
+                what: "the board has no checkpoint of this key".to_owned(),
+            });
         }
     }
     report.findings.extend(compare_boards(&all));
@@ -222,7 +237,7 @@ pub(super) fn publish_configured(
     vault: &Vault,
     invocation: &Invocation,
 ) -> CommandResult<(Vec<String>, Vec<Finding>)> {
-    let boards = opened(&BoardArgs { board: Vec::new() }, invocation)?;
+    let boards = writable(&BoardArgs { board: Vec::new() }, invocation)?;
     let report = publish(&boards, vault, invocation, Timestamp::now())?;
     Ok((report.created, report.findings))
 }
@@ -249,6 +264,7 @@ fn publish(
     }
     report.origins = boards
         .iter()
+        .filter(|board| !board.is_read_only())
         .map(|board| Row {
             board: board.place(),
             origin: origin.clone(),
@@ -273,7 +289,7 @@ fn sheets(
         other => other?,
     };
     let mut created = Vec::new();
-    for board in boards {
+    for board in boards.iter().filter(|board| !board.is_read_only()) {
         let folder = compare::folder(origin);
         let names = compare::publish_sheets(&**board, origin, &side, key)?;
         created.extend(names.into_iter().map(|name| format!("{}: {folder}/{name}", board.place())));

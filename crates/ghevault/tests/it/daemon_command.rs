@@ -2,81 +2,19 @@
 
 use crate::support;
 use ghevault_sim::appliance::faults::{Action, Fault};
-use rustix::process::{Pid, Signal, kill_process};
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
-    process::{Child, ChildStdout},
-    time::{Duration, Instant},
+use rustix::process::Signal;
+use std::time::{Duration, Instant};
+use support::{
+    Desk, appliance,
+    daemon::{Daemon, get},
 };
-use support::{Desk, appliance};
 
 const EVERY_SECOND: &str = "[schedule]\nbackup = \"* * * * * *\"\n[daemon]\nlisten = \"127.0.0.1:0\"\n";
 const YEARLY: &str = "[schedule]\nbackup = \"0 0 1 1 *\"\n[daemon]\nlisten = \"127.0.0.1:0\"\n";
 
-/// A daemon and its log; killed when dropped.
-struct Daemon {
-    child: Child,
-    log: BufReader<ChildStdout>,
-    seen: Vec<String>,
-}
-
-impl Daemon {
-    fn start(desk: &Desk) -> Self {
-        let mut child = desk.start(&["daemon"]);
-        let log = BufReader::new(child.stdout.take().expect("a log"));
-        Self { child, log, seen: Vec::new() }
-    }
-
-    /// Reads the log up to a line that has all of these; the test's own time limit bounds it.
-    #[track_caller]
-    fn until(&mut self, words: &[&str]) -> serde_json::Value {
-        loop {
-            let mut line = String::new();
-            let length = self.log.read_line(&mut line).expect("the log");
-            assert!(length > 0, "the log ended before {words:?}: {:#?}", self.seen);
-            self.seen.push(line.clone());
-            if words.iter().all(|word| line.contains(word)) {
-                return serde_json::from_str(&line).expect("a JSON line");
-            }
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("signalled");
-    }
-
-    /// It promises ten seconds (the suite `operation` holds it to them); a loaded machine may take longer.
-    fn ends(mut self) -> i32 {
-        let since = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a status") {
-                return status.code().unwrap_or(-1);
-            }
-            assert!(since.elapsed() < Duration::from_mins(1), "it does not end: {:#?}", self.seen);
-            std::thread::park_timeout(std::time::Duration::from_millis(5));
-        }
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn configured(desk: &mut Desk, text: &str) {
     let config = desk.write("g.toml", text);
     desk.set("GHEVAULT_CONFIG", &config.display().to_string());
-}
-
-fn get(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).expect("a connection");
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #[allow(dead_code, reason = "shared with the suites of the other crate")]
 #[path = "../../../core/tests/suites/accounts/mod.rs"]
 mod accounts;
+mod accounts_board;
 mod accounts_bucket;
 mod accounts_crash;
 mod accounts_extend;

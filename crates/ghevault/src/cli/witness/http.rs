@@ -105,6 +105,10 @@ impl Board for HttpBoard {
             why: "a board behind HTTP can be read only; its host writes to its folder or bucket".into(),
         })
     }
+
+    fn is_read_only(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

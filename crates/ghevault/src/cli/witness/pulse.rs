@@ -1,6 +1,6 @@
 //! `ghevault witness pulse`: where references point now, on the boards.
 
-use super::{BoardArgs, opened};
+use super::{BoardArgs, writable};
 use crate::{
     cli::{
         Invocation,
@@ -32,7 +32,7 @@ const FILE: &str = "pulse.json";
 /// # Errors
 /// The appliance, a board, the vault or the state folder cannot be used.
 pub fn run(boards: &BoardArgs, invocation: &Invocation) -> CommandResult {
-    let boards = opened(boards, invocation)?;
+    let boards = writable(boards, invocation)?;
     let source = source::open(invocation, invocation.settings.allow_replica)?;
     let state = StateFolder::open(&invocation.settings.state)?;
     let key = state.seal_key()?;

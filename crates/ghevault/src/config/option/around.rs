@@ -144,7 +144,7 @@ pub(super) const ROWS: &[OptionRow] = &[
         None,
         None,
         "none",
-        "notice boards of `witness` and `compare`: `dir:PATH`, `s3://BUCKET/PREFIX`, or to be read `http://HOST:PORT/board`; `backup` publishes to them",
+        "notice boards of `witness` and `compare`: `dir:PATH`, `s3://BUCKET/PREFIX`; to be read only: `http://HOST:PORT/board`, and any other with `read:` before it. `backup` publishes to those that may be written to",
     ),
     row("witness.keys", None, None, "none", "public seal keys that `witness` trusts: `BASE64[=NAME]`"),
     row(

@@ -2,6 +2,8 @@
 //! environment; and a simulated appliance that it can reach.
 
 pub mod accounts;
+pub mod boards;
+pub mod daemon;
 pub mod pair;
 pub mod run;
 pub mod schema;
