@@ -65,6 +65,7 @@ fn plain_text(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Integer(number) => Some(number.to_string()),
+        DeValue::Float(number) => Some(number.to_string()),
         DeValue::Boolean(flag) => Some(flag.to_string()),
         DeValue::Array(items) => {
             let texts: Option<Vec<String>> = items.iter().map(|item| plain_text(item.get_ref())).collect();
@@ -95,12 +96,13 @@ mod tests {
 
     #[test]
     fn sections_numbers_and_lists_become_texts() {
-        let text = "host = \"ghe\"\n[backup]\nskip = [\"pages\", \"elasticsearch\"]\ndrain_s = 30\nallow_replica = true\n";
+        let text = "host = \"ghe\"\n[backup]\nskip = [\"pages\", \"elasticsearch\"]\ndrain_s = 30\nallow_replica = true\nload_max = 1.5\n";
         let layer = parse(text, Path::new("g.toml")).expect("valid");
         let get = |key: &str| layer.get(key).map(|value| value.text.clone());
         assert_eq!(get("host").as_deref(), Some("ghe"));
         assert_eq!(get("backup.skip").as_deref(), Some("pages\nelasticsearch"));
         assert_eq!(get("backup.drain_s").as_deref(), Some("30"));
+        assert_eq!(get("backup.load_max").as_deref(), Some("1.5"));
         assert_eq!(get("backup.allow_replica").as_deref(), Some("true"));
         let origin = layer.get("backup.drain_s").map(|value| value.origin.to_string());
         assert_eq!(origin.as_deref(), Some("`backup.drain_s` in g.toml:4"));
