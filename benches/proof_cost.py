@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""What the proof costs: findings beside a backup without changes, and a drill that looks at everything.
+
+    benches/proof_cost.py [--scale s|m] [--rounds N] [--results DIR] [--work DIR]
+
+After a first backup come rounds of a backup without changes. Findings are the last part of a backup and can be asked for
+alone: what the vault noted of the newest snapshot is taken out, and `ghevault findings` compares it again; the same
+with `--known`, which only opens the vault and reads notes, is taken off. Seal, ref digests and the seal's tally lie within the
+backup and cannot be told apart from outside; they are not in the share. At the end one `ghevault drill --depth full`. Writes
+proof_cost.json. Ends with 1 when a run fails, never because of a time. Needs root.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+# pylint: disable=wrong-import-position
+import appliance
+import contenders
+import measure
+
+HERE = Path(__file__).resolve().parent
+
+
+def asked(product, door, label, *words):
+    """Runs the product with these words."""
+    return measure.run([product.program, *words, "--json", "--quiet"], door=door, keeps=product.vault,
+                       log=product.work / label, env=product.env)
+
+
+def files(folder):
+    """All files below a folder, which need not be there."""
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
+def one_round(product, door, number):
+    """A backup without changes, and its comparison once more."""
+    notes = product.vault / "ghevault/findings"
+    before = files(notes)
+    [(_, backup)] = product.back_up(door, f"same-{number}")
+    fresh = files(notes) - before
+    if not fresh:
+        raise measure.RunFailed("the backup noted no findings")
+    for path in fresh:
+        path.unlink()
+    findings = asked(product, door, f"findings-{number}", "findings")
+    known = asked(product, door, f"known-{number}", "findings", "--known")
+    if not any(path.exists() for path in fresh):
+        raise measure.RunFailed("nothing was compared again")
+    cpu = findings.client_cpu_s - known.client_cpu_s
+    return {"backup": asdict(backup), "findings": asdict(findings), "known": asdict(known),
+            "findings_cpu_s": round(cpu, 3), "share_of_cpu": round(cpu / backup.client_cpu_s, 4),
+            "share_of_wall": round((findings.wall_s - known.wall_s) / backup.wall_s, 4)}
+
+
+def main():
+    """See above."""
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--scale", choices=("s", "m"), default="m")
+    words.add_argument("--rounds", type=int, default=5)
+    words.add_argument("--results", type=Path, default=HERE / "results")
+    words.add_argument("--work", type=Path, help="where trees and vaults are made; a temporary folder without it")
+    options = words.parse_args()
+    contenders.required("git")
+    ghevault, sim = appliance.programs()
+    appliance.enter_private_network()
+    result = appliance.circumstances(ghevault, sim) | {"scale": options.scale, "build": ghevault.parent.name}
+    with tempfile.TemporaryDirectory(prefix="ghevault-proof.", dir=options.work) as scratch:
+        work = Path(scratch)
+        work.chmod(0o755)
+        folder = work / "appliance"
+        try:
+            subprocess.run([sim, "create", folder, "--scale", options.scale, "--seed", "1", "--stored-databases"], check=True,
+                           stdout=subprocess.DEVNULL)
+            product = contenders.Ghevault(ghevault, work)
+            with appliance.Door(str(sim), str(folder)) as door:
+                product.prepare(door)
+                product.back_up(door, "initial")
+                rounds = []
+                for number in range(options.rounds):
+                    rounds.append(one_round(product, door, number))
+                    print(f"backup {rounds[-1]['backup']['client_cpu_s']} s CPU, findings {rounds[-1]['findings_cpu_s']} s CPU, "
+                          f"share {rounds[-1]['share_of_cpu']:.2%}", flush=True)
+                drill = asked(product, door, "drill", "drill", "--depth", "full")
+                print(f"drill {drill.wall_s} s, {drill.client_cpu_s} s CPU")
+        except measure.RunFailed as failure:
+            sys.exit(f"FAILED: {failure}")
+    result |= {"rounds": rounds, "median_share_of_cpu": statistics.median(row["share_of_cpu"] for row in rounds),
+               "drill": asdict(drill), "load_1m_end": os.getloadavg()[0]}
+    options.results.mkdir(parents=True, exist_ok=True)
+    (options.results / "proof_cost.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(f"written: {options.results}/proof_cost.json, median share {result['median_share_of_cpu']:.2%}")
+
+
+if __name__ == "__main__":
+    main()
