@@ -31,3 +31,4 @@ mod trust_command;
 mod vault_compatibility;
 mod verify_command;
 mod witness_command;
+mod witness_http;

@@ -8,7 +8,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 use tokio::{runtime::Runtime, time::timeout};
 
 /// Longest time of one request.
@@ -53,7 +53,7 @@ impl HttpBoard {
         let address: Uri = place.parse().map_err(|_| failed("it is no address".into()))?;
         self.runtime.block_on(async {
             let ask = async {
-                let answer = self.client.get(address).await.map_err(|error| failed(error.to_string()))?;
+                let answer = self.client.get(address).await.map_err(|error| failed(causes(&error)))?;
                 match answer.status() {
                     StatusCode::OK => {}
                     StatusCode::NOT_FOUND => return Ok(None),
@@ -76,6 +76,16 @@ impl HttpBoard {
     }
 }
 
+/// An error with what lies below it: the client's own words are only `client error (Connect)`.
+fn causes(error: &dyn Error) -> String {
+    let (mut text, mut below) = (error.to_string(), error.source());
+    while let Some(cause) = below {
+        text = format!("{text}: {cause}");
+        below = cause.source();
+    }
+    text
+}
+
 /// Whether a name may stand in a path of a board.
 pub fn is_plain(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
@@ -88,7 +98,12 @@ impl Board for HttpBoard {
     }
 
     fn origins(&self) -> Result<Vec<String>, BoardError> {
-        self.lines("/")
+        // an origin may be unknown there, but a board has a list of them
+        let text = self.get("/")?.ok_or_else(|| BoardError::Answer {
+            place: format!("{}/", self.base),
+            why: "it answers 404: there is no board".into(),
+        })?;
+        Ok(text.lines().filter(|line| is_plain(line)).map(str::to_owned).collect())
     }
 
     fn names(&self, origin: &str) -> Result<Vec<String>, BoardError> {
