@@ -42,7 +42,9 @@ pub fn judge(snapshot: &Snapshot, trusted: &[String]) -> Judged {
     let seal = match seal::read(snapshot.description.as_deref(), &tree_hex(&snapshot.tree)) {
         Ok(seal) => seal,
         Err(error @ SealError::Missing) => {
-            return Judged { verdict: Verdict::Unsealed, reasons: vec![error.to_string()], chain: None };
+            let part = snapshot.description.as_deref().is_some_and(seal::is_part);
+            let why = if part { "it is a part of a sharded run".into() } else { error.to_string() };
+            return Judged { verdict: Verdict::Unsealed, reasons: vec![why], chain: None };
         }
         Err(error) => return broken(error.to_string()),
     };
