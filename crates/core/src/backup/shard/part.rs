@@ -247,13 +247,8 @@ impl Written {
         let sum = |field: fn(&DatasetReport) -> u64| rows.iter().map(field).sum::<u64>();
         let (bytes_read, files_changed) = (sum(|row| row.bytes_read), sum(|row| row.files_changed));
         let draft = SnapshotDraft {
-            time: record.started,
-            tree,
             parent: record.parent,
-            hostname: record.host.clone(),
-            username: "ghevault".into(),
             tags: vec!["ghevault".into(), "part".into()],
-            paths: vec!["/".into()],
             description: Some(sign(&inputs.state.seal_key()?, &record)?),
             summary: Some(DraftSummary {
                 started: Some(record.started),
@@ -263,6 +258,7 @@ impl Written {
                 stats,
                 ..DraftSummary::default()
             }),
+            ..SnapshotDraft::new(record.started, tree, record.host.clone())
         };
         let snapshot = inputs.vault.commit(&draft, &collector.verdict()?, lease)?;
         let PartRecord { run, index, count, routes, .. } = record;
