@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     ops::Bound,
 };
 
@@ -99,7 +100,7 @@ fn alive(live: &BTreeMap<Vec<u8>, u32>, path: &[u8], index: u32) -> bool {
 }
 
 fn words(dataset: &str, (index, count): (u32, u32), why: &str, names: &BTreeSet<&[u8]>) -> String {
-    let named: Vec<String> = names
+    let shown: Vec<String> = names
         .iter()
         .take(NAMED_MAX)
         .map(|path| {
@@ -111,13 +112,10 @@ fn words(dataset: &str, (index, count): (u32, u32), why: &str, names: &BTreeSet<
     if names.is_empty() {
         return text;
     }
-    text.push_str(&format!(
-        "; {} route(s) keep their last good copy, if there is one: {}",
-        names.len(),
-        named.join(", ")
-    ));
-    if names.len() > NAMED_MAX {
-        text.push_str(&format!(" and {} more", names.len() - NAMED_MAX));
+    let all = names.len();
+    let _ = write!(text, "; {all} route(s) keep their last good copy, if there is one: {}", shown.join(", "));
+    if all > NAMED_MAX {
+        let _ = write!(text, " and {} more", all - NAMED_MAX);
     }
     text
 }
@@ -141,7 +139,7 @@ mod tests {
 
     /// A network of each of two shards.
     fn two() -> (String, String) {
-        let of = |index: u32| (0..).map(network).find(|path| owner(path.as_bytes(), 2) == index).unwrap();
+        let of = |index: u32| (0..1000).map(network).find(|path| owner(path.as_bytes(), 2) == index).unwrap();
         (of(1), of(2))
     }
 

@@ -159,16 +159,16 @@ impl Place {
     /// Fails when somebody took a later lease, of another group or after another time.
     pub(super) fn is_current(&self, token: u64, shared: Option<&Shared>) -> VaultResult<()> {
         let numbers = self.numbers(token)?;
-        let taken = |by: u64| Err(self.lost(format!("lease {by} was taken after ours ({token})")));
+        let later = |by: u64| Err(self.lost(format!("lease {by} was taken after ours ({token})")));
         match (numbers.last().copied(), shared) {
             (None, _) => Err(self.lost(format!("the file of lease {token} is gone"))),
             (Some((last, _)), _) if last.token == token => Ok(()),
-            (Some((last, _)), None) => taken(last.token),
+            (Some((last, _)), None) => later(last.token),
             (Some(last), Some(shared)) => {
                 let newest = self.read_again(last, Duration::ZERO)?;
                 let beside = newest.is_some_and(|newest| newest.shared.as_ref() == Some(shared));
                 let ours = numbers.iter().any(|(number, _)| number.token == token);
-                if beside && ours { Ok(()) } else { taken(last.0.token) }
+                if beside && ours { Ok(()) } else { later(last.0.token) }
             }
         }
     }

@@ -239,7 +239,9 @@ fn of_many_shards_that_come_at_once_each_gets_its_lease() {
     });
     let tokens: std::collections::BTreeSet<u64> = leases.iter().map(WriteLease::token).collect();
     assert_eq!(tokens.len(), 16);
-    leases.iter().for_each(|lease| lease.check().unwrap());
+    for lease in &leases {
+        lease.check().unwrap();
+    }
     let firsts: std::collections::BTreeSet<_> =
         leases.iter().map(|lease| lease.shared().unwrap().first).collect();
     assert_eq!(firsts.len(), 1, "one unbroken time");
