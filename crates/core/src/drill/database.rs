@@ -127,7 +127,8 @@ impl Server {
         let data_argument = argument("--datadir=", &data);
         let mut install = Command::new(&programs.install);
         install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
-        install.arg(&data_argument);
+        // A server that starts clears away what it takes for a dead one's temporary tables, so it gets a place of its own for them.
+        install.arg(&data_argument).env("TMPDIR", scratch);
         let root = rustix::process::geteuid().is_root();
         if root {
             install.arg("--user=root");
@@ -147,7 +148,8 @@ impl Server {
         server
             .arg(&data_argument)
             .arg(argument("--socket=", &socket))
-            .arg(argument("--pid-file=", &scratch.join("pid")));
+            .arg(argument("--pid-file=", &scratch.join("pid")))
+            .env("TMPDIR", scratch);
         if root {
             server.arg("--user=root");
         }

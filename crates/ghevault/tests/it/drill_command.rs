@@ -27,10 +27,13 @@ fn state(report: &Value, part: &str) -> String {
 
 #[test]
 fn a_sound_snapshot_is_proven_by_real_programs_and_the_signed_report_is_kept() {
-    let (desk, _appliance, _folder) = backed_up(1);
+    let (mut desk, _appliance, _folder) = backed_up(1);
+    let of_another_server = desk.write("tmp/#sql-temptable-1-1-1.MAI", "a temporary table");
+    desk.set("TMPDIR", &desk.path("tmp").display().to_string());
     let report =
         desk.run(&["drill", "--depth", "full", "--html", "report.html", "--json", "--quiet"]).exits(0).json();
     assert_eq!(report["verdict"], "proven", "{report}");
+    assert!(of_another_server.exists(), "the server of a drill clears away what is not its own");
     for part in ["repositories", "mysql", "redis", "storage", "archives", "certificates", "secrets"] {
         assert_eq!(state(&report, part), "proven", "{part}: {report}");
     }

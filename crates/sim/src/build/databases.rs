@@ -177,6 +177,8 @@ fn mariadb(scratch: &Path, sql: &str) -> Result<Option<Vec<u8>>, SimError> {
             .arg(format!("--datadir={}", data.display()))
             .arg(format!("--socket={}", socket.display()))
             .arg(format!("--pid-file={}", scratch.join("mysql.pid").display()))
+            // Otherwise it clears away the temporary tables of other servers when it starts.
+            .env("TMPDIR", scratch)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
