@@ -18,6 +18,8 @@ pub enum Verdict {
     Sealed,
     /// Sealed, and the seal names what is missing.
     Partial,
+    /// A part of a sharded run: no snapshot by itself, and nothing that lacks.
+    Part,
     /// No seal: made by another program, or by a run that did not get so far.
     Unsealed,
     /// The seal does not fit the snapshot, its signature, or our key.
@@ -43,8 +45,11 @@ pub fn judge(snapshot: &Snapshot, trusted: &[String]) -> Judged {
         Ok(seal) => seal,
         Err(error @ SealError::Missing) => {
             let part = snapshot.description.as_deref().is_some_and(seal::is_part);
-            let why = if part { "it is a part of a sharded run".into() } else { error.to_string() };
-            return Judged { verdict: Verdict::Unsealed, reasons: vec![why], chain: None };
+            if part {
+                let reasons = vec!["it waits for `backup --join`, or for `forget`".into()];
+                return Judged { verdict: Verdict::Part, reasons, chain: None };
+            }
+            return Judged { verdict: Verdict::Unsealed, reasons: vec![error.to_string()], chain: None };
         }
         Err(error) => return broken(error.to_string()),
     };

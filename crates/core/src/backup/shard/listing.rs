@@ -98,7 +98,9 @@ mod tests {
                 let unit = unit_of(path.as_bytes(), true);
                 assert!(out(path) && !unit.spine && unit.len == path.len(), "{path}");
             }
-            assert!(!out("repositories/__purgatory__/4711.git"), "a special folder is taken whole");
+            if part == "repositories" {
+                assert!(!out("repositories/__purgatory__/4711.git"), "a special folder is taken whole");
+            }
             for path in above {
                 assert!(!out(path) && unit_of(path.as_bytes(), true).spine, "{path}");
             }
