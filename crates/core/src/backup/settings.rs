@@ -10,9 +10,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
-
-use super::{courtesy::Courtesy, mssql::Cadence, shard::Shard};
+use super::{courtesy::Courtesy, mssql::Cadence};
 use crate::appliance::facts::Facts;
 
 /// A flag that ends a run early and cleanly; shared with whoever may want to set it.
@@ -96,10 +94,6 @@ pub struct BackupSettings {
     pub gate_wait: Duration,
     /// Longest silence of the appliance while it exports or reads.
     pub idle: Duration,
-    /// Which part of a sharded run is captured; none: everything.
-    pub shard: Option<Shard>,
-    /// The moment that the snapshot shows, if it is another than the start: that of the whole run.
-    pub moment: Option<Timestamp>,
     /// Ends the run early.
     pub cancel: CancelToken,
 }
@@ -125,8 +119,6 @@ impl BackupSettings {
             courtesy: Courtesy::default(),
             gate_wait: Duration::from_mins(1),
             idle: Duration::from_mins(10),
-            shard: None,
-            moment: None,
             cancel: CancelToken::new(),
         }
     }
@@ -145,10 +137,10 @@ impl BackupSettings {
         fitting
     }
 
-    /// Whether a dataset is wanted: by the user, and of this shard if it is one.
+    /// Whether a dataset is wanted.
     #[must_use]
     pub fn wants(&self, dataset: &str) -> bool {
-        !self.skip.contains(dataset) && self.shard.as_ref().is_none_or(|shard| shard.has(dataset))
+        !self.skip.contains(dataset)
     }
 }
 

@@ -10,7 +10,6 @@ mod forget;
 mod gather;
 mod holds;
 mod lanes;
-mod parts;
 mod plan;
 mod policy;
 mod rules;

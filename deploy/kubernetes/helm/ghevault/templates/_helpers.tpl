@@ -47,14 +47,6 @@ containers:
     image: "{{ $.Values.image.repository }}:{{ $.Values.image.tag | default $.Chart.AppVersion }}"
     imagePullPolicy: {{ $.Values.image.pullPolicy }}
     args: {{ .arguments | toJson }}
-    {{- if .shard }}
-    env:
-      # A Job of its own for each run: its name is the run's.
-      - name: RUN
-        valueFrom:
-          fieldRef:
-            fieldPath: metadata.labels['batch.kubernetes.io/job-name']
-    {{- end }}
     {{- if .daemon }}
     ports:
       - name: http
@@ -125,7 +117,7 @@ volumes:
 
 {{/* What a claim asks for. */}}
 {{- define "ghevault.claim" -}}
-accessModes: [{{ .Values.storage.accessMode }}]
+accessModes: [ReadWriteOnce]
 {{- with .Values.storage.className }}
 storageClassName: {{ . }}
 {{- end }}
