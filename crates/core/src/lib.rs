@@ -6,6 +6,7 @@
 pub mod appliance;
 pub mod aws;
 pub mod backup;
+pub mod causes;
 pub mod compare;
 pub mod drill;
 pub mod failover;

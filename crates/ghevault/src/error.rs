@@ -15,6 +15,7 @@ mod from_witness;
 
 pub use from_aws::no_secret;
 
+use ghevault_core::causes;
 use std::{error::Error, fmt};
 
 /// What an error means to a script; each kind has one exit code (see `docs/exit-codes.md`).
@@ -115,14 +116,13 @@ impl CommandError {
 
     /// The same error with the causes of `source` and all below it.
     #[must_use]
-    pub fn because_of(mut self, mut source: Option<&(dyn Error + 'static)>) -> Self {
-        while let Some(cause) = source {
+    pub fn because_of(mut self, source: Option<&(dyn Error + 'static)>) -> Self {
+        for cause in source.into_iter().flat_map(causes::chain) {
             let text = cause.to_string();
             let said = |before: &String| before.contains(&text);
             if !said(&self.message) && !self.causes.iter().any(said) {
                 self.causes.push(text);
             }
-            source = cause.source();
         }
         self
     }

@@ -49,7 +49,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that every other module may use.
-const FOR_ALL: &[&str] = &["progress", "clock", "ids", "settings", "cancel"];
+const FOR_ALL: &[&str] = &["causes", "progress", "clock", "ids", "settings", "cancel"];
 
 /// The module of the core that a file belongs to.
 fn module_of(path: &str) -> Option<&str> {

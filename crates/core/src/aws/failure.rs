@@ -1,5 +1,6 @@
 //! What a service of AWS answered when it did not do what was asked, sorted by what an operator would do about it.
 
+use crate::causes;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::{
     client::{orchestrator::HttpResponse, result::SdkError},
@@ -62,8 +63,8 @@ pub struct AwsFailure {
 
 impl AwsFailure {
     /// A failure on this side.
-    pub(crate) fn local(action: &str, kind: FailureKind, error: &dyn Error) -> Self {
-        Self { service: "AWS", action: action.into(), kind, code: None, status: None, words: chain(error) }
+    pub(crate) fn local(action: &str, kind: FailureKind, error: &(dyn Error + 'static)) -> Self {
+        Self { service: "AWS", action: action.into(), kind, code: None, status: None, words: words_of(error) }
     }
 
     /// A failure that stands in an answer which is itself none, e.g. of one item of a batch.
@@ -137,7 +138,7 @@ impl AwsFailure {
             (Some(code), Some(message)) => format!("{code}: {}", one_line(message)),
             (Some(code), None) => code.clone(),
             _ if status.is_some() => format!("HTTP status {}", status.unwrap_or_default()),
-            _ => chain(error),
+            _ => words_of(error),
         };
         Self { service, action: action.into(), kind, code, status, words }
     }
@@ -186,19 +187,13 @@ fn of_answer(code: Option<&str>, status: Option<u16>) -> FailureKind {
 
 /// Failures before anything was sent: usually there are no credentials.
 fn of_dispatch(error: &(dyn Error + 'static)) -> FailureKind {
-    let mut cause = Some(error);
-    while let Some(inner) = cause {
-        if let Some(credentials) = inner.downcast_ref::<CredentialsError>() {
-            return of_credentials(credentials);
-        }
-        cause = inner.source();
-    }
-    FailureKind::Other
+    let credentials = causes::chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
+    credentials.map_or(FailureKind::Other, of_credentials)
 }
 
 /// Why there are no credentials. The chain tells of a silent metadata service in words only.
 fn of_credentials(error: &CredentialsError) -> FailureKind {
-    let words = chain(error);
+    let words = words_of(error);
     let silent = words.contains("communicate with IMDS") && words.contains("timeout");
     match error {
         CredentialsError::ProviderTimedOut(_) => FailureKind::CredentialsSilent,
@@ -220,15 +215,13 @@ fn one_line(text: &str) -> String {
 }
 
 /// An error and its causes in one line.
-fn chain(error: &dyn Error) -> String {
+fn words_of(error: &(dyn Error + 'static)) -> String {
     let mut words = one_line(&error.to_string());
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let text = one_line(&inner.to_string());
+    for cause in causes::chain(error).skip(1) {
+        let text = one_line(&cause.to_string());
         if !words.contains(&text) {
             words = format!("{words}: {text}");
         }
-        cause = inner.source();
     }
     words
 }

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::entry::{Entry, Kind, join, show};
-use crate::vault::{Node, TreeId, VaultError, VaultReader};
+use crate::{
+    causes,
+    vault::{Node, TreeId, VaultError, VaultReader},
+};
 
 /// Where trees and file contents come from: the vault's reader, or a stand-in in tests.
 pub trait Source: Send + Sync {
@@ -51,13 +54,7 @@ pub struct SourceError(pub String);
 
 impl From<VaultError> for SourceError {
     fn from(error: VaultError) -> Self {
-        let mut text = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(inner) = cause {
-            text = format!("{text}: {inner}");
-            cause = inner.source();
-        }
-        Self(text)
+        Self(causes::on_one_line(&error))
     }
 }
 

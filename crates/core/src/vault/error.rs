@@ -3,7 +3,7 @@
 //! The command line maps [`VaultError::NotAVault`], [`VaultError::Locked`] and [`VaultError::WrongPassword`] to restic's
 //! exit codes 10, 11 and 12.
 
-use crate::{aws::AwsFailure, keys::KmsError};
+use crate::{aws::AwsFailure, causes, keys::KmsError};
 use std::{io, path::Path, sync::Arc};
 
 /// Result of everything in this module.
@@ -202,12 +202,8 @@ impl VaultError {
 
     /// A rustic error; one of our own that travelled through rustic comes out as it was.
     pub(super) fn rustic(action: &'static str, error: &rustic_core::RusticError) -> Self {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
-        while let Some(inner) = cause {
-            if let Some(ours) = inner.downcast_ref::<Self>() {
-                return ours.clone();
-            }
-            cause = inner.source();
+        if let Some(ours) = causes::chain(error).skip(1).find_map(|cause| cause.downcast_ref::<Self>()) {
+            return ours.clone();
         }
         let message = error
             .display_log()

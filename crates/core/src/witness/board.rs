@@ -86,7 +86,7 @@ pub trait Board {
 }
 
 /// A board that is looked at and left as it is.
-pub struct ReadOnly(pub Box<dyn Board>);
+struct ReadOnly(Box<dyn Board>);
 
 impl Board for ReadOnly {
     fn place(&self) -> String {

@@ -22,7 +22,7 @@ mod publish;
 mod tests;
 
 pub use board::{
-    Board, BoardError, BoardFile, FileName, ReadOnly, open as open_board, open_folder as open_folder_board,
+    Board, BoardError, BoardFile, FileName, open as open_board, open_folder as open_folder_board,
 };
 pub use checkpoint::{Checkpoint, origin};
 pub use finding::{Finding, FindingKind};

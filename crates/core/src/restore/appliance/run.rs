@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     appliance::{channel::Channel, facts::Facts, fleet::Relay, quote::quote},
+    causes,
     progress::{Event, Progress},
     restore::view::SnapshotView,
 };
@@ -238,13 +239,11 @@ fn empty(snapshot: &str, options: &ApplianceOptions) -> ApplianceReport {
 /// An error with its causes on one line.
 fn in_words(error: &StepError) -> String {
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        let more = inner.to_string();
+    for cause in causes::chain(error).skip(1) {
+        let more = cause.to_string();
         if !text.contains(&more) {
             text = format!("{text}: {more}");
         }
-        cause = inner.source();
     }
     text
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{RepositoryError, gather::causes};
+use super::RepositoryError;
 use crate::{
     backup::{names, pages, unit::is_repository},
+    causes,
     progress::{Event, Progress},
     restore::{
         entry::show,
@@ -116,7 +117,7 @@ fn scan(
             match name_below(view, path, &entry.kind) {
                 Ok(Some(name)) => found.push(Named { name, path: path.to_vec() }),
                 Ok(None) => {}
-                Err(error) => unreadable.push((show(path), causes(&error))),
+                Err(error) => unreadable.push((show(path), causes::on_one_line(&error))),
             }
         }
         Ok(false)

@@ -14,6 +14,7 @@ use std::{
 
 use super::{RepositoryError, error::At, plan::Piece};
 use crate::{
+    causes,
     progress::{Event, Progress},
     restore::{entry::show, folder::PART, view::SnapshotView},
 };
@@ -93,7 +94,7 @@ fn write(view: SnapshotView<'_>, piece: &Piece, to: &Path) -> Result<Result<u64,
     }
     let size = match dumped {
         Ok(size) => size,
-        Err(error) => return Ok(Err(causes(&error))),
+        Err(error) => return Ok(Err(causes::on_one_line(&error))),
     };
     out.inner.flush().at("write", to)?;
     if size != piece.entry.size {
@@ -102,17 +103,6 @@ fn write(view: SnapshotView<'_>, piece: &Piece, to: &Path) -> Result<Result<u64,
     let mode = if piece.to.starts_with(b"objects/") { 0o444 } else { 0o644 };
     fs::set_permissions(to, Permissions::from_mode(mode)).at("set the mode of", to)?;
     Ok(Ok(size))
-}
-
-/// An error with all its causes on one line.
-pub(super) fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }
 
 /// Tells a target that fails from a vault that does.

@@ -11,8 +11,9 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{RepositoryError, error::At, gather::causes, git::Git};
+use super::{RepositoryError, error::At, git::Git};
 use crate::{
+    causes,
     progress::{Event, Progress},
     restore::{folder::PART, report::Problem, view::SnapshotView},
 };
@@ -170,14 +171,14 @@ fn fetch_one(
     let entry = match view.find(path.as_bytes()) {
         Ok(Some(entry)) if entry.is_file() => entry,
         Ok(_) => return Ok(Err("it is not in the snapshot".into())),
-        Err(error) => return Ok(Err(causes(&error))),
+        Err(error) => return Ok(Err(causes::on_one_line(&error))),
     };
     let target = object_path(into, &pointer.sha256);
     let folder = target.parent().unwrap_or(into);
     fs::create_dir_all(folder).at("make folder", folder)?;
     let file = tempfile::NamedTempFile::new_in(folder).at("make a file in", folder)?;
     let mut out = Hashing { inner: BufWriter::new(file.as_file()), hash: Sha256::new() };
-    let dumped = view.dump(path.as_bytes(), &entry, &mut out).map_err(|error| causes(&error));
+    let dumped = view.dump(path.as_bytes(), &entry, &mut out).map_err(|error| causes::on_one_line(&error));
     let flushed = out.inner.flush();
     let hash = hex::encode(out.hash.clone().finalize());
     drop(out);

@@ -17,6 +17,7 @@ use super::{
     scratch::Scratch,
 };
 use crate::{
+    causes,
     progress::{Event, Progress},
     restore::{entry::show, folder::PART, report::Problem, view::SnapshotView},
 };
@@ -249,7 +250,7 @@ impl Work<'_> {
                 let delivered = planned.and_then(|wiki| self.wiki(&wiki, &mut warnings));
                 delivered.unwrap_or_else(|error| {
                     let path = format!("{}.wiki", main.name);
-                    problems.push(Problem { path, what: super::gather::causes(&error) });
+                    problems.push(Problem { path, what: causes::on_one_line(&error) });
                     None
                 })
             }

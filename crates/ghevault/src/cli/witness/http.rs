@@ -1,6 +1,9 @@
 //! A notice board behind HTTP, to be read only: what the daemon of another host serves under `/board`.
 
-use ghevault_core::witness::{Board, BoardError};
+use ghevault_core::{
+    causes,
+    witness::{Board, BoardError},
+};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{StatusCode, Uri, body::Bytes};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -8,7 +11,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::{runtime::Runtime, time::timeout};
 
 /// Longest time of one request.
@@ -53,7 +56,8 @@ impl HttpBoard {
         let address: Uri = place.parse().map_err(|_| failed("it is no address".into()))?;
         self.runtime.block_on(async {
             let ask = async {
-                let answer = self.client.get(address).await.map_err(|error| failed(causes(&error)))?;
+                let answer =
+                    self.client.get(address).await.map_err(|error| failed(causes::on_one_line(&error)))?;
                 match answer.status() {
                     StatusCode::OK => {}
                     StatusCode::NOT_FOUND => return Ok(None),
@@ -69,21 +73,12 @@ impl HttpBoard {
         })
     }
 
-    fn lines(&self, path: &str) -> Result<Vec<String>, BoardError> {
-        let text = self.get(path)?.unwrap_or_default();
+    /// The names in a list; `None` when there is none.
+    fn lines(&self, path: &str) -> Result<Option<Vec<String>>, BoardError> {
         let is_plain = |line: &&str| is_plain(line);
-        Ok(text.lines().filter(is_plain).map(str::to_owned).collect())
+        let names = |text: String| text.lines().filter(is_plain).map(str::to_owned).collect();
+        Ok(self.get(path)?.map(names))
     }
-}
-
-/// An error with what lies below it: the client's own words are only `client error (Connect)`.
-fn causes(error: &dyn Error) -> String {
-    let (mut text, mut below) = (error.to_string(), error.source());
-    while let Some(cause) = below {
-        text = format!("{text}: {cause}");
-        below = cause.source();
-    }
-    text
 }
 
 /// Whether a name may stand in a path of a board.
@@ -99,15 +94,14 @@ impl Board for HttpBoard {
 
     fn origins(&self) -> Result<Vec<String>, BoardError> {
         // an origin may be unknown there, but a board has a list of them
-        let text = self.get("/")?.ok_or_else(|| BoardError::Answer {
+        self.lines("/")?.ok_or_else(|| BoardError::Answer {
             place: format!("{}/", self.base),
             why: "it answers 404: there is no board".into(),
-        })?;
-        Ok(text.lines().filter(|line| is_plain(line)).map(str::to_owned).collect())
+        })
     }
 
     fn names(&self, origin: &str) -> Result<Vec<String>, BoardError> {
-        self.lines(&format!("/{origin}/"))
+        Ok(self.lines(&format!("/{origin}/"))?.unwrap_or_default())
     }
 
     fn read(&self, origin: &str, name: &str) -> Result<Option<String>, BoardError> {
