@@ -123,15 +123,11 @@ fn a_support_bundle_has_what_helps_and_no_secret() {
     desk.write("mail", "smtps://me:s3cretmail@mail.example.com\n");
     desk.set("HOOKKEY", "s3cretkey42");
     let log = desk.path("log");
-    let config = desk.write(
-        "g.toml",
-        &format!(
+    desk.configure(&format!(
             "log_file = \"{}\"\n[notify]\nslack = \"file:hook\"\nmail = \"file:mail\"\nmail_from = \"a@example.com\"\n\
              mail_to = [\"b@example.com\"]\nwebhook_key = \"env:HOOKKEY\"\n[schedule]\nbackup = \"hourly\"\n",
             log.display()
-        ),
-    );
-    desk.set("GHEVAULT_CONFIG", &config.display().to_string());
+        ));
     desk.run(&["backup"]).exits(0);
     // Whatever stands in the log by somebody's mistake is taken out, too.
     let mistake = "sent to https://me:s3cretmail@mail.example.com with s3cretkey42 and correct horse\n";

@@ -12,17 +12,12 @@ use support::{
 const EVERY_SECOND: &str = "[schedule]\nbackup = \"* * * * * *\"\n[daemon]\nlisten = \"127.0.0.1:0\"\n";
 const YEARLY: &str = "[schedule]\nbackup = \"0 0 1 1 *\"\n[daemon]\nlisten = \"127.0.0.1:0\"\n";
 
-fn configured(desk: &mut Desk, text: &str) {
-    let config = desk.write("g.toml", text);
-    desk.set("GHEVAULT_CONFIG", &config.display().to_string());
-}
-
 #[test]
 fn it_backs_up_by_schedule_serves_its_status_and_ends_cleanly() {
     let (mut appliance, _folder) = appliance(1);
     let mut desk = Desk::with_vault();
     desk.trust(&mut appliance);
-    configured(&mut desk, EVERY_SECOND);
+    desk.configure(EVERY_SECOND);
     let mut daemon = Daemon::start(&desk);
     let serving = daemon.until(&["serving the status page"]);
     let address = serving["fields"]["address"].as_str().expect("an address").to_owned();
@@ -50,7 +45,7 @@ fn sigterm_in_the_middle_of_a_backup_opens_the_gate_and_the_next_daemon_catches_
     let (mut appliance, _folder) = appliance(1);
     let mut desk = Desk::with_vault();
     desk.trust(&mut appliance);
-    configured(&mut desk, EVERY_SECOND);
+    desk.configure(EVERY_SECOND);
     appliance.set_faults(vec![Fault::at_door("--no-recursion", Action::Hang)]).expect("a fault");
     let daemon = Daemon::start(&desk);
     let within = Instant::now() + Duration::from_mins(1);
@@ -65,7 +60,7 @@ fn sigterm_in_the_middle_of_a_backup_opens_the_gate_and_the_next_daemon_catches_
     assert_eq!(status["runs"][0]["result"], "interrupted", "{status}");
     // What was cut short is tried again at once, although nothing is due for months.
     appliance.set_faults(vec![]).expect("no fault");
-    configured(&mut desk, YEARLY);
+    desk.configure(YEARLY);
     let mut daemon = Daemon::start(&desk);
     let started = daemon.until(&["\"started\""]);
     assert_eq!(started["fields"]["trigger"], "retry");
@@ -80,7 +75,7 @@ fn a_run_that_hangs_is_ended_at_its_deadline() {
     let (mut appliance, _folder) = appliance(1);
     let mut desk = Desk::with_vault();
     desk.trust(&mut appliance);
-    configured(&mut desk, &EVERY_SECOND.replace("[daemon]", "deadline_s = 4\n[daemon]"));
+    desk.configure(&EVERY_SECOND.replace("[daemon]", "deadline_s = 4\n[daemon]"));
     appliance.set_faults(vec![Fault::at_door("--no-recursion", Action::Hang)]).expect("a fault");
     let mut daemon = Daemon::start(&desk);
     let ended = daemon.until(&["\"ended\""]);
@@ -93,13 +88,13 @@ fn a_run_that_hangs_is_ended_at_its_deadline() {
 #[test]
 fn a_wrong_new_configuration_is_told_and_the_old_one_kept() {
     let mut desk = Desk::with_vault();
-    configured(&mut desk, YEARLY);
+    desk.configure(YEARLY);
     let mut daemon = Daemon::start(&desk);
     daemon.until(&["serving the status page"]);
-    configured(&mut desk, "[schedule]\nbackup = \"at tea time\"\n");
+    desk.configure("[schedule]\nbackup = \"at tea time\"\n");
     daemon.signal(Signal::HUP);
     daemon.until(&["the old one is kept", "tea time"]);
-    configured(&mut desk, &YEARLY.replace("0 0 1 1", "0 0 2 2"));
+    desk.configure(&YEARLY.replace("0 0 1 1", "0 0 2 2"));
     daemon.signal(Signal::HUP);
     daemon.until(&["read again"]);
     daemon.until(&["next activation", "0 0 2 2"]);

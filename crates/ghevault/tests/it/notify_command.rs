@@ -59,11 +59,7 @@ fn everybody_gets_a_test_message_and_the_webhook_is_signed() {
         desk.write(name, &format!("{text}\n"));
     }
     desk.write("key", "k3y\n");
-    let config = desk.write(
-        "g.toml",
-        "[notify]\nwebhook = \"file:webhook\"\nwebhook_key = \"file:key\"\nslack = \"file:slack\"\nping = \"file:ping\"\n",
-    );
-    desk.set("GHEVAULT_CONFIG", &config.display().to_string());
+    desk.configure("[notify]\nwebhook = \"file:webhook\"\nwebhook_key = \"file:key\"\nslack = \"file:slack\"\nping = \"file:ping\"\n");
     let told = desk.run(&["notify", "test", "--json"]).exits(0).json();
     for name in ["webhook", "slack", "ping"] {
         assert_eq!(told[name], "told");
@@ -82,8 +78,7 @@ fn a_receiver_that_refuses_is_named_without_its_address() {
     let mut desk = Desk::new();
     let (slack, _got) = receiver(&[403]);
     desk.write("slack", &slack);
-    let config = desk.write("g.toml", "[notify]\nslack = \"file:slack\"\n");
-    desk.set("GHEVAULT_CONFIG", &config.display().to_string());
+    desk.configure("[notify]\nslack = \"file:slack\"\n");
     let done = desk.run(&["notify", "test"]).exits(1);
     assert!(done.stdout.contains("slack: it answers 403"), "{done:?}");
     desk.write("slack", "http://127.0.0.1:1/hook/s3cret\n");
@@ -107,11 +102,7 @@ fn who_says_yes_and_breaks_off_or_never_ends_or_never_answers_was_not_told() {
     for (name, address) in [("webhook", &breaks_off), ("slack", &drips), ("ping", &silent)] {
         desk.write(name, address);
     }
-    let config = desk.write(
-        "g.toml",
-        "[notify]\nwebhook = \"file:webhook\"\nslack = \"file:slack\"\nping = \"file:ping\"\n",
-    );
-    desk.set("GHEVAULT_CONFIG", &config.display().to_string());
+    desk.configure("[notify]\nwebhook = \"file:webhook\"\nslack = \"file:slack\"\nping = \"file:ping\"\n");
     let told = desk.run(&["notify", "test", "--json"]).exits(1).json();
     assert_eq!(told["webhook"], "its answer breaks off");
     assert_eq!(told["slack"], "its answer does not end within 10 s");
@@ -131,11 +122,7 @@ fn a_receiver_that_never_answers_holds_nothing_up() {
     let (ping, got_ping) = receiver(&[]);
     desk.write("webhook", &silent);
     desk.write("ping", &ping);
-    let config = desk.write(
-        "g.toml",
-        "[schedule]\nbackup = \"* * * * * *\"\n[daemon]\nlisten = \"none\"\n[notify]\nwebhook = \"file:webhook\"\nping = \"file:ping\"\n",
-    );
-    desk.set("GHEVAULT_CONFIG", &config.display().to_string());
+    desk.configure("[schedule]\nbackup = \"* * * * * *\"\n[daemon]\nlisten = \"none\"\n[notify]\nwebhook = \"file:webhook\"\nping = \"file:ping\"\n");
     let mut daemon = desk.command(&["daemon"]).stdout(std::process::Stdio::null()).spawn().expect("started");
     assert_eq!(asked.recv(), Ok("asked"));
     while got_ping.try_recv().is_ok() {}
@@ -162,11 +149,7 @@ fn the_daemon_pings_and_tells_of_trouble_once_although_the_receiver_fails_first(
     desk.write("webhook", &webhook);
     desk.write("ping", &ping);
     // Nothing is there that could be backed up: the run is refused as wrongly configured.
-    let config = desk.write(
-        "g.toml",
-        "[schedule]\nbackup = \"* * * * * *\"\n[daemon]\nlisten = \"none\"\n[notify]\nwebhook = \"file:webhook\"\nping = \"file:ping\"\n",
-    );
-    desk.set("GHEVAULT_CONFIG", &config.display().to_string());
+    desk.configure("[schedule]\nbackup = \"* * * * * *\"\n[daemon]\nlisten = \"none\"\n[notify]\nwebhook = \"file:webhook\"\nping = \"file:ping\"\n");
     let mut daemon = desk.command(&["daemon"]).stdout(std::process::Stdio::null()).spawn().expect("started");
     assert!(got_ping.recv().expect("a ping").starts_with("POST /hook/s3cret/start?rid="));
     let ended = got_ping.recv().expect("a ping");

@@ -69,8 +69,7 @@ const MAIL: &str = "mail = \"file:mail\"\nmail_from = \"Backups <backup@example.
 
 fn configured(desk: &mut Desk, server: &str, text: &str) {
     desk.write("mail", server);
-    let config = desk.write("g.toml", text);
-    desk.set("GHEVAULT_CONFIG", &config.display().to_string());
+    desk.configure(text);
 }
 
 fn daemon(desk: &Desk) -> Child {

@@ -6,11 +6,7 @@ use support::Desk;
 #[test]
 fn twenty_activations_are_shown_with_their_reasons() {
     let mut desk = Desk::new();
-    let config = desk.write(
-        "g.toml",
-        "[schedule]\nbackup = \"business-hours\"\nverify = \"sun 03:30\"\ntime_zone = \"Europe/Berlin\"\njitter_s = 600\n[objective]\nrpo = \"2h\"\n",
-    );
-    desk.set("GHEVAULT_CONFIG", &config.display().to_string());
+    desk.configure("[schedule]\nbackup = \"business-hours\"\nverify = \"sun 03:30\"\ntime_zone = \"Europe/Berlin\"\njitter_s = 600\n[objective]\nrpo = \"2h\"\n");
     let plan = desk.run(&["schedule", "--json"]).exits(0).json();
     let rows = plan["activations"].as_array().expect("rows");
     assert_eq!(rows.len(), 20);
@@ -27,8 +23,7 @@ fn twenty_activations_are_shown_with_their_reasons() {
 fn a_schedule_that_is_not_understood_is_named_with_its_place() {
     let mut desk = Desk::new();
     desk.run(&["schedule"]).exits(2).complains("nothing is scheduled");
-    let config = desk.write("g.toml", "[schedule]\nbackup = \"mon-fri 20:00-07:00 hourly\"\n");
-    desk.set("GHEVAULT_CONFIG", &config.display().to_string());
+    desk.configure("[schedule]\nbackup = \"mon-fri 20:00-07:00 hourly\"\n");
     desk.run(&["schedule"]).exits(2).complains("g.toml:2").complains("over midnight");
     desk.write("g.toml", "[schedule]\nbackup = \"hourly\"\ntime_zone = \"Europe/Atlantis\"\n");
     desk.run(&["schedule"]).exits(2).complains("g.toml:3").complains("Atlantis");

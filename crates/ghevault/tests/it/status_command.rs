@@ -16,11 +16,7 @@ fn runs_by_hand_are_written_down_with_their_datasets_and_their_end() {
     let (mut appliance, _folder) = appliance(1);
     let mut desk = Desk::with_vault();
     let metrics = desk.path("ghevault.prom");
-    let config = desk.write(
-        "g.toml",
-        &format!("[objective]\nrpo = \"2h\"\n[metrics]\ntextfile = \"{}\"\n", metrics.display()),
-    );
-    desk.set("GHEVAULT_CONFIG", &config.display().to_string());
+    desk.configure(&format!("[objective]\nrpo = \"2h\"\n[metrics]\ntextfile = \"{}\"\n", metrics.display()));
     desk.reach(&mut appliance);
     desk.run(&["backup"]).exits(14);
     let refused = desk.run(&["status", "--json"]).exits(0).json();

@@ -6,10 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use std::fs;
 use support::{
     Desk,
-    boards::Apart,
-    daemon::{Daemon, get},
+    boards::in_folders,
     two::{Two, copy_folder, finds, forge, ids, is_clean, origin_folder, public, remove},
-    wire::{Answer, Wire, liar},
 };
 
 #[test]
@@ -242,20 +240,9 @@ fn a_branch_that_is_rewritten_and_put_back_between_two_backups_is_found_by_a_pul
     assert!(!runs["runs"].as_array().expect("a list").iter().any(|run| run["task"] == "pulse"));
 }
 
-/// Two desks with a folder each as their board.
-fn apart(seed: u64) -> (Apart, tempfile::TempDir) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let board = |name: &str| {
-        let path = folder.path().join(name);
-        fs::create_dir(&path).expect("a board");
-        format!("dir:{}", path.display())
-    };
-    (Apart::new(seed, (Desk::with_vault(), board("of-a")), (Desk::with_vault(), board("of-b"))), folder)
-}
-
 #[test]
 fn two_boards_to_which_one_host_each_may_write_are_enough() {
-    let (apart, folder) = apart(41);
+    let (apart, folder) = in_folders(41);
     let theirs = format!("read:{}", apart.a_board);
     apart.a_round_is_clean_and_writes_to_its_own_board_alone(&theirs);
     let both = [&theirs[..], &format!("read:{}", apart.b_board)];
@@ -265,48 +252,4 @@ fn two_boards_to_which_one_host_each_may_write_are_enough() {
     fs::remove_dir_all(notes).expect("removed");
     apart.what_is_gone_is_remembered(&theirs);
     finds(apart.verify(&reader, both), "silent");
-}
-
-#[test]
-fn the_board_of_a_daemon_is_read_and_what_it_answers_is_not_believed() {
-    let (mut apart, folder) = apart(42);
-    let config = format!(
-        "[schedule]\nbackup = \"0 0 1 1 *\"\n[daemon]\nlisten = \"127.0.0.1:0\"\n[witness]\nboard = [\"{}\"]\n",
-        apart.a_board
-    );
-    let config = apart.a.write("g.toml", &config);
-    apart.a.set("GHEVAULT_CONFIG", &config.display().to_string());
-    let mut daemon = Daemon::start(&apart.a);
-    let serving = daemon.until(&["serving the status page"]);
-    let address = serving["fields"]["address"].as_str().expect("an address").to_owned();
-    let theirs = format!("http://{address}/board");
-    apart.a_round_is_clean_and_writes_to_its_own_board_alone(&theirs);
-    // Somebody between shows an older board, another's words, nothing, or far too much.
-    let key = format!("{}=a", public(&apart.a));
-    let look = |place: &str| apart.b.run(&["witness", "verify", "--json", "--board", place, "--key", &key]);
-    is_clean(look(&theirs));
-    let edited = Wire::start(move |request| {
-        let path = request.path.trim_start_matches("/board");
-        let text = fetched(&address, &format!("/board{path}"));
-        let text = if path.contains(".note") { text.replacen("time 2", "time 1", 1) } else { text };
-        Answer::Say(200, "text/plain", text)
-    });
-    finds(look(&format!("{}/board", edited.url)), "forged");
-    let elsewhere =
-        Wire::start(|_| Answer::SayWith(302, ("location", "http://127.0.0.1:9/".into()), String::new()));
-    look(&format!("{}/board", elsewhere.url)).exits(1).complains("it answers 302");
-    let page = Wire::start(|_| Answer::Say(200, "text/html", "<html>sign in</html>".into()));
-    finds(look(&format!("{}/board", page.url)), "silent");
-    look(&format!("{}/board", liar("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nghe", |_| ()))).exits(1);
-    look("http://127.0.0.1:1/board").exits(1).complains("127.0.0.1:1");
-    fs::remove_dir_all(origin_folder(&folder.path().join("of-a"), &apart.a)).expect("removed");
-    apart.what_is_gone_is_remembered(&theirs);
-    drop(daemon);
-    apart.round(&theirs).exits(1).complains(&theirs);
-}
-
-/// What a daemon answers.
-fn fetched(address: &str, path: &str) -> String {
-    let answer = get(address, path);
-    answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
 }

@@ -1,20 +1,18 @@
 //! A notice board that a daemon of another host serves; servers in its place that are no board.
 
 use crate::support;
-use std::{
-    io::{Read, Write},
-    net::TcpListener,
-};
+use std::{fs, io::Write, net::TcpStream};
 use support::{
     Desk, Done,
-    daemon::Daemon,
-    two::{Two, finds, is_clean, public},
+    boards::in_folders,
+    daemon::{Daemon, get},
+    two::{Two, finds, is_clean, origin_folder, public},
+    wire::{Answer, Wire, liar},
 };
 
 /// A daemon of a desk with this configuration.
 fn started(desk: &mut Desk, text: &str) -> Daemon {
-    let config = desk.write("g.toml", text);
-    desk.set("GHEVAULT_CONFIG", &config.display().to_string());
+    desk.configure(text);
     Daemon::start(desk)
 }
 
@@ -34,7 +32,7 @@ fn a_daemon_serves_its_board_and_the_daemon_of_another_host_witnesses_and_compar
     is_clean(verify(&board, &key_a));
     // B has a board of its own beside the served one
     let own = format!("dir:{}", two.b.path("own").display());
-    std::fs::create_dir(two.b.path("own")).expect("a folder");
+    fs::create_dir(two.b.path("own")).expect("a folder");
     is_clean(two.b.run(&["witness", "run", "--json", "--board", &own, "--board", &board, "--key", &key_a]));
     two.b.run(&["compare", "--board", &board, "--key", &key_a]).exits(0);
     two.b.run(&["witness", "publish", "--board", &board]).exits(2).complains("read only");
@@ -50,9 +48,9 @@ fn a_daemon_serves_its_board_and_the_daemon_of_another_host_witnesses_and_compar
     drop(looking);
     // a served board that shows less than before is told of by whoever saw more
     let note = two.files(&two.a, "note").pop().expect("a note");
-    std::fs::remove_file(&note).expect("removed");
+    fs::remove_file(&note).expect("removed");
     for copy in two.files(&two.a, "cosigned") {
-        std::fs::remove_file(copy).expect("removed");
+        fs::remove_file(copy).expect("removed");
     }
     two.b.unset("GHEVAULT_CONFIG");
     let round = ["witness", "run", "--json", "--board", &own, "--board", &board, "--key", &key_a];
@@ -61,21 +59,15 @@ fn a_daemon_serves_its_board_and_the_daemon_of_another_host_witnesses_and_compar
     two.b.run(&round).exits(1).complains("refused");
 }
 
-/// A server that answers every request with these bytes, and perhaps goes on with zeros until nobody reads them.
-fn server(answer: &'static str, is_endless: bool) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let place = format!("http://{}/board", listener.local_addr().expect("an address"));
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            let mut head = [0; 4096];
-            let _ = stream.read(&mut head);
-            let _ = stream.write_all(answer.as_bytes());
-            let zeros = vec![b'0'; 1 << 20];
-            while is_endless && stream.write_all(&zeros).is_ok() {}
-        }
-    });
-    place
+/// A server that answers every request with these bytes, and goes on as `then` says.
+fn server(answer: &'static str, then: fn(TcpStream)) -> String {
+    format!("{}/board", liar(answer, then))
+}
+
+/// Zeros until nobody reads them.
+fn zeros(mut stream: TcpStream) {
+    let some = vec![b'0'; 1 << 20];
+    while stream.write_all(&some).is_ok() {}
 }
 
 #[test]
@@ -86,17 +78,17 @@ fn a_server_that_is_no_board_is_an_error_and_one_that_lies_a_finding() {
         Desk::new().run(&["witness", "verify", "--board", place, "--key", &key]).exits(1).complains(word);
     };
     fails("http://127.0.0.1:1/board", "refused");
-    fails(&server("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", false), "404");
-    fails(&server("HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n", false), "500");
+    fails(&server("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", drop), "404");
+    fails(&server("HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n", drop), "500");
     // somebody else's address is not asked: who is trusted there was never said
     let elsewhere = "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/board/\r\ncontent-length: 0\r\n\r\n";
-    fails(&server(elsewhere, false), "302");
+    fails(&server(elsewhere, drop), "302");
     fails(
-        &server("HTTP/1.1 200 OK\r\ncontent-length: 100\r\nconnection: close\r\n\r\nghevault", false),
+        &server("HTTP/1.1 200 OK\r\ncontent-length: 100\r\nconnection: close\r\n\r\nghevault", drop),
         "board",
     );
-    fails(&server("no protocol at all\r\n\r\n", false), "board");
-    fails(&server("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", true), "length limit");
+    fails(&server("no protocol at all\r\n\r\n", drop), "board");
+    fails(&server("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", zeros), "length limit");
     // every path is the same text: a folder that leads out, and a name of this key with a note that is none
     let lie: &'static str = Box::leak(
         format!(
@@ -105,6 +97,48 @@ fn a_server_that_is_no_board_is_an_error_and_one_that_lies_a_finding() {
         )
         .into_boxed_str(),
     );
-    finds(verify(&server(lie, false), &key), "edited");
-    finds(verify(&server("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", false), &key), "silent");
+    finds(verify(&server(lie, drop), &key), "edited");
+    finds(verify(&server("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", drop), &key), "silent");
+}
+
+#[test]
+fn the_board_of_a_daemon_is_read_and_what_it_answers_is_not_believed() {
+    let (mut apart, folder) = in_folders(42);
+    let config = format!(
+        "[schedule]\nbackup = \"0 0 1 1 *\"\n[daemon]\nlisten = \"127.0.0.1:0\"\n[witness]\nboard = [\"{}\"]\n",
+        apart.a_board
+    );
+    let mut daemon = started(&mut apart.a, &config);
+    let serving = daemon.until(&["serving the status page"]);
+    let address = serving["fields"]["address"].as_str().expect("an address").to_owned();
+    let theirs = format!("http://{address}/board");
+    apart.a_round_is_clean_and_writes_to_its_own_board_alone(&theirs);
+    // Somebody between shows an older board, another's words, nothing, or far too much.
+    let key = format!("{}=a", public(&apart.a));
+    let look = |place: &str| apart.b.run(&["witness", "verify", "--json", "--board", place, "--key", &key]);
+    is_clean(look(&theirs));
+    let edited = Wire::start(move |request| {
+        let path = request.path.trim_start_matches("/board");
+        let text = fetched(&address, &format!("/board{path}"));
+        let text = if path.contains(".note") { text.replacen("time 2", "time 1", 1) } else { text };
+        Answer::Say(200, "text/plain", text)
+    });
+    finds(look(&format!("{}/board", edited.url)), "forged");
+    let elsewhere =
+        Wire::start(|_| Answer::SayWith(302, ("location", "http://127.0.0.1:9/".into()), String::new()));
+    look(&format!("{}/board", elsewhere.url)).exits(1).complains("it answers 302");
+    let page = Wire::start(|_| Answer::Say(200, "text/html", "<html>sign in</html>".into()));
+    finds(look(&format!("{}/board", page.url)), "silent");
+    look(&format!("{}/board", liar("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nghe", |_| ()))).exits(1);
+    look("http://127.0.0.1:1/board").exits(1).complains("127.0.0.1:1");
+    fs::remove_dir_all(origin_folder(&folder.path().join("of-a"), &apart.a)).expect("removed");
+    apart.what_is_gone_is_remembered(&theirs);
+    drop(daemon);
+    apart.round(&theirs).exits(1).complains(&theirs);
+}
+
+/// What a daemon answers.
+fn fetched(address: &str, path: &str) -> String {
+    let answer = get(address, path);
+    answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     accounts::{self, Guard, TestBucket},
-    operation_daemon::{configured, daemon, end, until},
+    operation_daemon::{daemon, end, until},
     support,
 };
 use std::time::Duration;
@@ -16,11 +16,7 @@ use support::{
 /// A desk with a vault in its folder, and the board of its account.
 fn host(account: &str) -> (Desk, TestBucket, String) {
     let mut desk = Desk::with_vault();
-    desk.set("AWS_REGION", "eu-central-1");
-    desk.set("AWS_SHARED_CREDENTIALS_FILE", &variable("GHEVAULT_TEST_S3_CREDENTIALS"));
-    desk.set("AWS_CONFIG_FILE", "/dev/null");
-    desk.set("AWS_EC2_METADATA_DISABLED", "true");
-    desk.set("AWS_PROFILE", &format!("{account}-runner"));
+    desk.use_aws("eu-central-1", &variable("GHEVAULT_TEST_S3_CREDENTIALS"), &format!("{account}-runner"));
     let bucket = TestBucket::new(&format!("board-{account}"), Guard::Versioned);
     let place = format!("s3:{}/{}/of-{account}", accounts::endpoint(), bucket.name);
     (desk, bucket, place)
@@ -104,7 +100,7 @@ fn a_board_that_cannot_be_reached_is_an_error_and_the_backup_is_kept() {
     apart.b.run(&["witness", "publish", "--board", &gone]).exits(10).complains("NoSuchBucket");
     let down = "s3:http://127.0.0.1:1/board-b-x/y";
     apart.b.run(&["witness", "publish", "--board", down]).exits(1).complains("127.0.0.1:1");
-    configured(&mut apart.b, &format!("[witness]\nboard = [\"{gone}\"]\n"));
+    apart.b.configure(&format!("[witness]\nboard = [\"{gone}\"]\n"));
     let done = apart.b.run(&["backup", "--json"]).exits(0).json();
     assert_eq!(done["outcome"], "complete");
     assert!(done["warnings"].to_string().contains("the boards were not told"), "{done}");
@@ -119,7 +115,7 @@ fn a_daemon_goes_its_rounds_over_boards_in_buckets() {
         apart.b_board,
         public(&apart.a)
     );
-    configured(&mut apart.b, &config);
+    apart.b.configure(&config);
     let child = daemon(&apart.b);
     until(&apart.b, "\"result\":\"complete\"", 8, Duration::from_mins(2));
     end(child);

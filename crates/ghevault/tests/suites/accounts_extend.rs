@@ -2,7 +2,7 @@
 
 use crate::{
     accounts::{self, vaults},
-    operation_daemon::{configured, daemon, end, until},
+    operation_daemon::{daemon, end, until},
     support,
 };
 use accounts::{Guard, TestBucket, variable};
@@ -61,10 +61,7 @@ fn a_daemon_extends_locks_by_its_schedule() {
     let mut desk = desk(&bucket, "a-locks");
     let check = ["vault", "extend-locks", "--check", "--for", "47h"];
     desk.run(&check).exits(13);
-    configured(
-        &mut desk,
-        "[schedule]\nlocks = \"* * * * * *\"\nlocks_for = \"2d\"\n[daemon]\nlisten = \"none\"\n",
-    );
+    desk.configure("[schedule]\nlocks = \"* * * * * *\"\nlocks_for = \"2d\"\n[daemon]\nlisten = \"none\"\n");
     let child = daemon(&desk);
     until(&desk, "\"result\":\"complete\"", 0, Duration::from_mins(2));
     end(child);

@@ -19,8 +19,7 @@ fn desk(profile: &str) -> Desk {
     let mut desk = Desk::in_account(profile);
     desk.set("AWS_ENDPOINT_URL_SNS", &variable("GHEVAULT_TEST_SNS_ENDPOINT"));
     let text = format!("[notify]\nsns = \"{}\"\n", variable("GHEVAULT_TEST_SNS_TOPIC"));
-    let config = desk.write("g.toml", &text);
-    desk.set("GHEVAULT_CONFIG", &config.display().to_string());
+    desk.configure(&text);
     desk
 }
 

@@ -3,7 +3,7 @@
 //! `OPERATION_KILLS` (8) and `OPERATION_SEED` (1) choose how often the daemon is killed and when; a failure names them.
 
 use crate::{
-    operation_daemon::{configured, daemon, end, log, status, until},
+    operation_daemon::{daemon, end, log, status, until},
     support,
 };
 use ghevault_sim::{
@@ -26,7 +26,7 @@ fn a_daemon_that_is_killed_again_and_again_ends_with_a_right_state_and_a_complet
     let (mut appliance, _folder) = appliance(seed);
     let mut desk = Desk::with_vault();
     desk.trust(&mut appliance);
-    configured(&mut desk, SECONDS);
+    desk.configure(SECONDS);
     let mut random = Seed::new(seed).part("moments");
     for round in 0..kills {
         let mut child = daemon(&desk);
@@ -71,7 +71,7 @@ fn an_appliance_that_hangs_and_disappears_is_backed_up_when_it_is_back() {
     let (mut appliance, _folder) = appliance(1);
     let mut desk = Desk::with_vault();
     desk.trust(&mut appliance);
-    configured(&mut desk, &SECONDS.replace("[objective]", "deadline_s = 5\n[objective]"));
+    desk.configure(&SECONDS.replace("[objective]", "deadline_s = 5\n[objective]"));
     let child = daemon(&desk);
     until(&desk, "\"complete\"", 0, Duration::from_mins(1));
     appliance.set_faults(vec![Fault::at_door("--no-recursion", Action::Hang)]).expect("a fault");
@@ -93,7 +93,7 @@ fn the_metrics_are_clean_before_promtool() {
     let (mut appliance, _folder) = appliance(1);
     let mut desk = Desk::with_vault();
     desk.trust(&mut appliance);
-    configured(&mut desk, SECONDS);
+    desk.configure(SECONDS);
     desk.run(&["backup"]).exits(0);
     desk.run(&["verify"]).exits(0);
     let metrics = desk.run(&["status", "--metrics"]).exits(0).stdout;
@@ -123,7 +123,7 @@ fn costs(pid: u32) -> (u64, u64) {
 #[test]
 fn an_idle_daemon_costs_next_to_nothing() {
     let mut desk = Desk::with_vault();
-    configured(&mut desk, "[schedule]\nbackup = \"0 0 1 1 *\"\n[daemon]\nlisten = \"127.0.0.1:0\"\n");
+    desk.configure("[schedule]\nbackup = \"0 0 1 1 *\"\n[daemon]\nlisten = \"127.0.0.1:0\"\n");
     let mut child = daemon(&desk);
     until(&desk, "serving the status page", 0, Duration::from_mins(1));
     let (_, before) = costs(child.id());

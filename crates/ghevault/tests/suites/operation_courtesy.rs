@@ -1,7 +1,7 @@
 //! What daemons leave to others in real time: a turn each for two accounts, an appliance that has much to do, and one that is promoted.
 
 use crate::{
-    operation_daemon::{configured, daemon, end, log, status, until},
+    operation_daemon::{daemon, end, log, status, until},
     support,
 };
 use std::time::Duration;
@@ -21,7 +21,7 @@ fn two_accounts_with_the_same_schedule_take_turns() {
     desks[1].set("GHEVAULT_SSH_KEY", &format!("file:{}", appliance.client_key().display()));
     desks[1].run(&["trust", "--accept", &appliance.host_key().expect("a host key")]).exits(0);
     for desk in &mut desks {
-        configured(desk, SECONDS);
+        desk.configure(SECONDS);
     }
     let daemons = desks.each_ref().map(daemon);
     let waits = |desk: &Desk| log(desk).matches("another account is backing up the appliance").count();
@@ -51,7 +51,7 @@ fn a_backup_waits_for_an_appliance_that_has_much_to_do_and_not_for_ever() {
     let mut desk = Desk::with_vault();
     desk.trust(&mut appliance);
     // No machine that runs this test has less load.
-    configured(&mut desk, &format!("{SECONDS}[backup]\nload_max = 0.000001\nload_wait_s = 6\n"));
+    desk.configure(&format!("{SECONDS}[backup]\nload_max = 0.000001\nload_wait_s = 6\n"));
     let child = daemon(&desk);
     until(&desk, COMPLETE, 0, Duration::from_mins(2));
     end(child);
@@ -67,7 +67,7 @@ fn a_backup_waits_for_an_appliance_that_has_much_to_do_and_not_for_ever() {
 fn a_daemon_follows_a_promotion() {
     let mut desk = Desk::with_vault();
     let mut pair = Pair::trusted_by(&mut desk);
-    configured(&mut desk, SECONDS);
+    desk.configure(SECONDS);
     let child = daemon(&desk);
     until(&desk, COMPLETE, 0, Duration::from_mins(2));
     pair.lose_the_primary();

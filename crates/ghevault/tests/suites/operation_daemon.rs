@@ -9,12 +9,6 @@ use std::{
 };
 use support::Desk;
 
-/// Writes the configuration.
-pub fn configured(desk: &mut Desk, text: &str) {
-    let config = desk.write("g.toml", text);
-    desk.set("GHEVAULT_CONFIG", &config.display().to_string());
-}
-
 /// A daemon whose log goes to a file of the desk.
 pub fn daemon(desk: &Desk) -> Child {
     let log = fs::OpenOptions::new().create(true).append(true).open(desk.path("log")).expect("a log");

@@ -65,11 +65,7 @@ fn an_alert_fires_when_a_backup_is_missed_and_ends_with_the_next_one() {
     let mut desk = Desk::with_vault();
     desk.trust(&mut appliance);
     // Nothing backs up by itself here: what was promised is not kept.
-    let config = desk.write(
-        "g.toml",
-        "[schedule]\nverify = \"0 0 1 1 *\"\n[objective]\nrpo = \"45s\"\n[daemon]\nlisten = \"127.0.0.1:0\"\n",
-    );
-    desk.set("GHEVAULT_CONFIG", &config.display().to_string());
+    desk.configure("[schedule]\nverify = \"0 0 1 1 *\"\n[objective]\nrpo = \"45s\"\n[daemon]\nlisten = \"127.0.0.1:0\"\n");
     desk.run(&["backup"]).exits(0);
     let mut daemon = Ends(desk.command(&["daemon"]).stdout(Stdio::piped()).spawn().expect("it starts"));
     let address = BufReader::new(daemon.0.stdout.take().expect("a log"))

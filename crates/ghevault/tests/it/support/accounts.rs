@@ -18,11 +18,7 @@ impl Desk {
         let mut desk = Self::new();
         desk.unset("GHEVAULT_PASSWORD");
         desk.set("AWS_ENDPOINT_URL_KMS", &variable("GHEVAULT_TEST_KMS_ENDPOINT"));
-        desk.set("AWS_SHARED_CREDENTIALS_FILE", &variable("GHEVAULT_TEST_S3_CREDENTIALS"));
-        desk.set("AWS_CONFIG_FILE", "/dev/null");
-        desk.set("AWS_EC2_METADATA_DISABLED", "true");
-        desk.set("AWS_REGION", "eu-west-1");
-        desk.become_role(profile);
+        desk.use_aws("eu-west-1", &variable("GHEVAULT_TEST_S3_CREDENTIALS"), profile);
         desk
     }
 

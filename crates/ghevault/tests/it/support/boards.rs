@@ -83,3 +83,14 @@ impl Apart {
         finds(self.round(theirs), "rollback");
     }
 }
+
+/// Two desks with a folder each as their board: `of-a` and `of-b` in the folder that is returned.
+pub fn in_folders(seed: u64) -> (Apart, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let board = |name: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir(&path).expect("a board");
+        format!("dir:{}", path.display())
+    };
+    (Apart::new(seed, (Desk::with_vault(), board("of-a")), (Desk::with_vault(), board("of-b"))), folder)
+}

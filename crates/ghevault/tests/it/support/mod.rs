@@ -45,12 +45,17 @@ impl Desk {
     pub fn in_bucket(vault: &str, credentials: &str, profile: &str) -> Self {
         let mut desk = Self::new();
         desk.set("GHEVAULT_VAULT", vault);
-        desk.set("AWS_REGION", "eu-central-1");
-        desk.set("AWS_SHARED_CREDENTIALS_FILE", credentials);
-        desk.set("AWS_CONFIG_FILE", "/dev/null");
-        desk.set("AWS_EC2_METADATA_DISABLED", "true");
-        desk.set("AWS_PROFILE", profile);
+        desk.use_aws("eu-central-1", credentials, profile);
         desk
+    }
+
+    /// Uses a profile of a credentials file in a region, and nothing else that this machine knows of AWS.
+    pub fn use_aws(&mut self, region: &str, credentials: &str, profile: &str) {
+        self.set("AWS_REGION", region);
+        self.set("AWS_SHARED_CREDENTIALS_FILE", credentials);
+        self.set("AWS_CONFIG_FILE", "/dev/null");
+        self.set("AWS_EC2_METADATA_DISABLED", "true");
+        self.set("AWS_PROFILE", profile);
     }
 
     /// The same with a vault.
@@ -72,6 +77,12 @@ impl Desk {
         fs::write(&path, text).expect("written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("private");
         path
+    }
+
+    /// Gives it a configuration file.
+    pub fn configure(&mut self, text: &str) {
+        let config = self.write("g.toml", text);
+        self.set("GHEVAULT_CONFIG", &config.display().to_string());
     }
 
     /// Sets an environment variable for all later invocations.

@@ -102,11 +102,7 @@ fn serve(mut stream: TcpStream, answer: &dyn Fn(&Request) -> Answer, log: &Mutex
     let (status, header, body) = match answer(&request) {
         Answer::Say(status, kind, body) => (status, ("content-type", kind.to_owned()), body),
         Answer::SayWith(status, header, body) => (status, header, body),
-        Answer::Silence => {
-            // until the client hangs up
-            let _ = stream.read(&mut [0]);
-            return;
-        }
+        Answer::Silence => return silence(stream),
     };
     let _ = write!(
         stream,
