@@ -209,7 +209,7 @@ fn sheet(bytes: &[u8]) {
     let body = text.split_once("\n\n").map_or(&*text, |(body, _)| body);
     let body = format!("{}\n", body.trim_end_matches('\n'));
     let origin = body.lines().next().unwrap_or_default().to_owned();
-    let signed = Note::sign(body.clone(), &origin, &key).text();
+    let Ok(signed) = Note::sign(body.clone(), &origin, &key).map(|note| note.text()) else { return };
     if let Ok(sheet) = Sheet::read(&signed, &origin, &public) {
         assert_eq!(sheet.body(), body);
         let _ = Sheet::seal_of(&sheet.name());

@@ -4,14 +4,15 @@
 //! every byte of the snapshot, because the vault's ids are hashes of what they name.
 
 pub mod chain;
+mod key;
 
-use std::collections::BTreeMap;
+pub(crate) use key::verify;
+pub use key::{SealKey, SignedText};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use ed25519_dalek::{Signature, Signer, SigningKey, Verifier, VerifyingKey};
+use crate::keys::KmsError;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
+use std::collections::BTreeMap;
 
 /// What a backup is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -129,37 +130,6 @@ struct Envelope {
     signature: String,
 }
 
-/// A text and its signature.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SignedText {
-    text: String,
-    key: String,
-    signature: String,
-}
-
-impl SignedText {
-    /// The text, if the signature fits it.
-    ///
-    /// # Errors
-    /// [`SealError::Unreadable`], [`SealError::BadSignature`].
-    pub fn verified(&self) -> Result<&str, SealError> {
-        verify(&self.text, &self.key, &self.signature)?;
-        Ok(&self.text)
-    }
-
-    /// The public key that is said to have signed it, base64.
-    #[must_use]
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-
-    /// The signature, base64.
-    #[must_use]
-    pub fn signature(&self) -> &str {
-        &self.signature
-    }
-}
-
 /// A manifest whose signature was checked.
 #[derive(Clone, Debug)]
 pub struct Seal {
@@ -204,66 +174,15 @@ pub enum SealError {
         /// The tree of the snapshot.
         found: String,
     },
-}
-
-/// The key that signs seals.
-pub struct SealKey(SigningKey);
-
-impl std::fmt::Debug for SealKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SealKey({})", self.public())
-    }
-}
-
-impl SealKey {
-    /// A new random key.
-    #[must_use]
-    pub fn generate() -> Self {
-        let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
-        Self(SigningKey::from_bytes(&bytes))
-    }
-
-    /// Reads a key from its text form.
-    ///
-    /// # Errors
-    /// It is not base64 of 32 bytes.
-    pub fn from_text(text: &str) -> Result<Self, SealError> {
-        let bad = || SealError::Unreadable("the seal key is not base64 of 32 bytes".into());
-        let bytes = Zeroizing::new(BASE64.decode(text.trim()).map_err(|_| bad())?);
-        let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(bytes.as_slice().try_into().map_err(|_| bad())?);
-        Ok(Self(SigningKey::from_bytes(&bytes)))
-    }
-
-    /// The key's text form, secret.
-    #[must_use]
-    pub fn to_text(&self) -> Zeroizing<String> {
-        Zeroizing::new(BASE64.encode(self.0.as_bytes()))
-    }
-
-    /// The public half, base64.
-    #[must_use]
-    pub fn public(&self) -> String {
-        BASE64.encode(self.0.verifying_key().as_bytes())
-    }
-
-    /// Signs a text.
-    #[must_use]
-    pub fn sign(&self, text: String) -> SignedText {
-        let signature = BASE64.encode(self.0.sign(text.as_bytes()).to_bytes());
-        SignedText { text, key: self.public(), signature }
-    }
-
-    /// Signs a manifest; the result goes into the snapshot's description.
-    ///
-    /// # Errors
-    /// The manifest cannot be written as text.
-    pub fn seal(&self, manifest: &Manifest) -> Result<String, SealError> {
-        let unreadable = |source: serde_json::Error| SealError::Unreadable(source.to_string());
-        let text = serde_json::to_string(manifest).map_err(unreadable)?;
-        let SignedText { text, key, signature } = self.sign(text);
-        let envelope = Envelope { ghevault: FORMAT, manifest: text, key, signature };
-        serde_json::to_string(&envelope).map_err(unreadable)
-    }
+    /// The key is in a service, which signed with another one.
+    #[error("what KMS signed with the key {key} does not fit the public key that it shows")]
+    OtherHand {
+        /// The key as it was named.
+        key: String,
+    },
+    /// The key is in KMS, which did not sign.
+    #[error(transparent)]
+    Service(#[from] KmsError),
 }
 
 /// Reads and checks the seal of a snapshot from its description and its tree (hexadecimal).
@@ -287,26 +206,18 @@ pub fn read(description: Option<&str>, tree: &str) -> Result<Seal, SealError> {
     Ok(Seal { manifest, hash, key: envelope.key })
 }
 
-/// Whether a signature (base64) of a public key (base64) fits a text.
-///
-/// # Errors
-/// It does not, or one of the two cannot be read.
-pub(crate) fn verify(text: &str, key: &str, signature: &str) -> Result<(), SealError> {
-    let unreadable = |what: &str| SealError::Unreadable(what.into());
-    let key: [u8; 32] = BASE64
-        .decode(key)
-        .ok()
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| unreadable("bad public key"))?;
-    let signature: [u8; 64] = BASE64
-        .decode(signature)
-        .ok()
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| unreadable("bad signature"))?;
-    VerifyingKey::from_bytes(&key)
-        .map_err(|_| unreadable("bad public key"))?
-        .verify(text.as_bytes(), &Signature::from_bytes(&signature))
-        .map_err(|_| SealError::BadSignature)
+impl SealKey {
+    /// Signs a manifest; the result goes into the snapshot's description.
+    ///
+    /// # Errors
+    /// The manifest cannot be written as text, or the key does not sign.
+    pub fn seal(&self, manifest: &Manifest) -> Result<String, SealError> {
+        let unreadable = |source: serde_json::Error| SealError::Unreadable(source.to_string());
+        let SignedText { text, key, signature } =
+            self.sign(serde_json::to_string(manifest).map_err(unreadable)?)?;
+        let envelope = Envelope { ghevault: FORMAT, manifest: text, key, signature };
+        serde_json::to_string(&envelope).map_err(unreadable)
+    }
 }
 
 #[cfg(test)]
@@ -357,11 +268,5 @@ mod tests {
     fn a_snapshot_of_somebody_else_has_no_seal() {
         assert_eq!(read(None, "aa").unwrap_err(), SealError::Missing);
         assert_eq!(read(Some("my laptop"), "aa").unwrap_err(), SealError::Missing);
-    }
-
-    #[test]
-    fn the_key_survives_its_text_form() {
-        let key = SealKey::generate();
-        assert_eq!(SealKey::from_text(&key.to_text()).unwrap().public(), key.public());
     }
 }

@@ -40,6 +40,7 @@ impl Joined<'_> {
         previous: Option<String>,
     ) -> Result<BackupReport, BackupError> {
         let stats = writer.finish()?;
+        let begun = Instant::now();
         let collector = Collector::new();
         self.tally(&collector);
         let left_out = DATASETS.iter().any(|name| !self.inputs.settings.wants(name));
@@ -64,7 +65,8 @@ impl Joined<'_> {
             source: Source::Datasets,
             topology: self.topology.clone(),
         };
-        let description = self.inputs.state.seal_key()?.seal(&manifest)?;
+        let description = self.inputs.seal_key.seal(&manifest)?;
+        tracing::debug!(seconds = begun.elapsed().as_secs_f64(), bytes = description.len(), "sealed");
         let sum = |field: fn(&DatasetReport) -> u64| self.rows.iter().map(field).sum::<u64>();
         let (bytes_read, files_changed) = (sum(|row| row.bytes_read), sum(|row| row.files_changed));
         let draft = SnapshotDraft {

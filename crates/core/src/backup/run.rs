@@ -25,7 +25,7 @@ use crate::{
     appliance::{channel::Channel, facts, fleet::Nodes, gate::GateError},
     progress::{Event, Progress},
     retention,
-    seal::{self, Seal, SealError},
+    seal::{self, Seal, SealError, SealKey},
     state::{StateError, StateFolder},
     vault::{Snapshot, SnapshotId, TreeId, Vault, VaultError, tree_hex},
 };
@@ -45,6 +45,8 @@ pub struct BackupInputs<'a> {
     pub settings: &'a BackupSettings,
     /// The state folder of this host.
     pub state: &'a StateFolder,
+    /// The key that signs the snapshot.
+    pub seal_key: &'a SealKey,
     /// Whom to tell.
     pub progress: &'a dyn Progress,
 }

@@ -187,7 +187,7 @@ pub fn publish_sheets(
             repositories,
         };
         let name = sheet.name();
-        if board.create(&folder, &name, &sheet.sign(key).text())? {
+        if board.create(&folder, &name, &sheet.sign(key)?.text())? {
             created.push(name);
         }
         before = Some(at);

@@ -3,6 +3,7 @@
 use crate::{
     history::HistoryError,
     restore::view::ViewError,
+    seal::SealError,
     vault::VaultError,
     witness::{BoardError, NoteError},
 };
@@ -19,6 +20,9 @@ pub enum CompareError {
     /// A key.
     #[error(transparent)]
     Note(#[from] NoteError),
+    /// The seal key did not sign.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// A snapshot cannot be read.
     #[error(transparent)]
     History(#[from] HistoryError),

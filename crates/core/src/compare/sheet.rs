@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::{Look, ReferenceKey, RepositoryKey, Table};
 use crate::{
-    seal::SealKey,
+    seal::{SealError, SealKey},
     witness::{Note, NoteError, PublicKey},
 };
 
@@ -92,8 +92,10 @@ impl Sheet {
     }
 
     /// The text with the signature of its origin.
-    #[must_use]
-    pub fn sign(&self, key: &SealKey) -> Note {
+    ///
+    /// # Errors
+    /// The key does not sign.
+    pub fn sign(&self, key: &SealKey) -> Result<Note, SealError> {
         Note::sign(self.body(), &self.origin, key)
     }
 
@@ -174,10 +176,10 @@ mod tests {
     fn a_sheet_opens_with_what_was_signed() {
         let key = SealKey::generate();
         let public = PublicKey::parse(&key.public()).unwrap();
-        let text = sheet().sign(&key).text();
+        let text = sheet().sign(&key).unwrap().text();
         assert_eq!(Sheet::read(&text, "ghevault.v.k", &public).unwrap(), sheet());
         let first = Sheet { after: None, repositories: Vec::new(), ..sheet() };
-        assert_eq!(Sheet::read(&first.sign(&key).text(), "ghevault.v.k", &public).unwrap(), first);
+        assert_eq!(Sheet::read(&first.sign(&key).unwrap().text(), "ghevault.v.k", &public).unwrap(), first);
         assert_eq!(Sheet::seal_of(&first.name()), Some(&*"5".repeat(64)));
     }
 
@@ -186,12 +188,13 @@ mod tests {
         let key = SealKey::generate();
         let public = PublicKey::parse(&key.public()).unwrap();
         let other = PublicKey::parse(&SealKey::generate().public()).unwrap();
-        let text = sheet().sign(&key).text();
+        let text = sheet().sign(&key).unwrap().text();
         assert!(Sheet::read(&text.replace("aaaa", "abaa"), "ghevault.v.k", &public).is_err());
         assert!(Sheet::read(&text, "ghevault.v.k", &other).is_err());
         assert!(Sheet::read(&text, "ghevault.w.k", &public).is_err());
         assert!(Sheet::read("garbage", "ghevault.v.k", &public).is_err());
-        let odd = Note::sign(sheet().body().replace("ref 01", "ref  01"), "ghevault.v.k", &key).text();
+        let odd =
+            Note::sign(sheet().body().replace("ref 01", "ref  01"), "ghevault.v.k", &key).unwrap().text();
         assert!(Sheet::read(&odd, "ghevault.v.k", &public).is_err(), "another form of the same is none");
     }
 }

@@ -143,10 +143,10 @@ impl DrillReport {
     /// The report as text with a signature.
     ///
     /// # Errors
-    /// It cannot be written as text.
+    /// It cannot be written as text, or the key does not sign.
     pub fn signed(&self, key: &SealKey) -> Result<SignedReport, SealError> {
         let text = serde_json::to_string(self).map_err(|e| SealError::Unreadable(e.to_string()))?;
-        Ok(SignedReport(key.sign(text)))
+        Ok(SignedReport(key.sign(text)?))
     }
 
     /// A page for people: one file, no script.

@@ -27,8 +27,7 @@ use crate::{
     },
     progress::{Event, Progress},
     retention,
-    seal::{Outcome, Source},
-    state::{StateError, StateFolder},
+    seal::{Outcome, SealKey, Source},
     vault::{SnapshotId, TreeId, Vault, VaultError, WriteLease},
 };
 
@@ -39,8 +38,8 @@ const LEASE: Duration = Duration::from_mins(2);
 pub struct ImportInputs<'a> {
     /// Where to.
     pub vault: &'a Vault,
-    /// The state folder of this host.
-    pub state: &'a StateFolder,
+    /// The key that signs the snapshots.
+    pub seal_key: &'a SealKey,
     /// The appliance's name for manifests, instead of the one in its settings.
     pub host: Option<&'a str>,
     /// Ends the run early; what is sealed stays.
@@ -66,9 +65,6 @@ pub enum ImportError {
     /// The vault failed.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// The state folder failed.
-    #[error(transparent)]
-    State(#[from] StateError),
     /// The seal could not be made.
     #[error(transparent)]
     Seal(#[from] crate::seal::SealError),
@@ -89,7 +85,6 @@ impl From<SealUpError> for ImportError {
     fn from(error: SealUpError) -> Self {
         match error {
             SealUpError::Vault(source) => Self::Vault(source),
-            SealUpError::State(source) => Self::State(source),
             SealUpError::Seal(source) => Self::Seal(source),
         }
     }
@@ -104,7 +99,7 @@ struct Before {
 /// Carries out a plan.
 ///
 /// # Errors
-/// The vault, the state folder, or the user; snapshots that were sealed before stay, and the next run goes on after them.
+/// The vault, the seal key, or the user; snapshots that were sealed before stay, and the next run goes on after them.
 pub fn run(inputs: &ImportInputs<'_>, plan: &ImportPlan) -> Result<ImportReport, ImportError> {
     let begun = Instant::now();
     let lease = inputs.vault.lock_for_writing("import", LEASE)?;
@@ -238,7 +233,7 @@ impl Taking<'_> {
         let sealing = Sealing {
             vault: self.inputs.vault,
             lease: self.lease,
-            state: self.inputs.state,
+            seal_key: self.inputs.seal_key,
             source: Source::Import,
         };
         let parent = before.as_ref().map(|before| before.id);

@@ -17,8 +17,7 @@ use crate::{
     appliance::{facts::Version, git_config::GitConfig, hostkeys::HostKey},
     backup::{DATASETS, DatasetReport, files::tar_stream::TarStream, layers, pages},
     restore::appliance::content::flag,
-    seal::{FORMAT, Manifest, Outcome, SealedDataset, Source},
-    state::{StateError, StateFolder},
+    seal::{FORMAT, Manifest, Outcome, SealKey, SealedDataset, Source},
     vault::{
         BlobWriter, Collector, DraftSummary, Problem, SnapshotDraft, SnapshotId, TreeId, Vault, WriteLease,
         WriteStats, tree_hex,
@@ -228,7 +227,7 @@ fn report(name: String, row: Row, seconds: f64) -> DatasetReport {
 pub(super) struct Sealing<'a> {
     pub(super) vault: &'a Vault,
     pub(super) lease: &'a WriteLease,
-    pub(super) state: &'a StateFolder,
+    pub(super) seal_key: &'a SealKey,
     pub(super) source: Source,
 }
 
@@ -247,9 +246,6 @@ pub enum SealUpError {
     /// The vault.
     #[error(transparent)]
     Vault(#[from] crate::vault::VaultError),
-    /// The state folder.
-    #[error(transparent)]
-    State(#[from] StateError),
     /// The seal.
     #[error(transparent)]
     Seal(#[from] crate::seal::SealError),
@@ -301,7 +297,7 @@ impl Sealing<'_> {
             source: self.source,
             topology: None,
         };
-        let description = self.state.seal_key()?.seal(&manifest)?;
+        let description = self.seal_key.seal(&manifest)?;
         let hash = crate::seal::read(Some(&description), &tree_hex(&finished.tree))?.hash;
         let sum = |field: fn(&DatasetReport) -> u64| finished.rows.iter().map(field).sum::<u64>();
         let word = if outcome == Outcome::Complete { "complete" } else { "partial" };

@@ -126,7 +126,6 @@ impl From<SealUpError> for ServiceError {
     fn from(error: SealUpError) -> Self {
         Self::Backup(match error {
             SealUpError::Vault(source) => source.into(),
-            SealUpError::State(source) => source.into(),
             SealUpError::Seal(source) => source.into(),
         })
     }
@@ -303,7 +302,7 @@ impl Service<'_> {
         let sealing = Sealing {
             vault: inputs.vault,
             lease: self.lease,
-            state: inputs.state,
+            seal_key: inputs.seal_key,
             source: Source::BackupService,
         };
         let parent = parent.map(|(id, _)| id);

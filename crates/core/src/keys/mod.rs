@@ -19,6 +19,6 @@ pub use client_key::ClientKey;
 pub use kms::Kms;
 pub use recovery::{RecoveryError, RecoveryKey};
 pub use secret::Secret;
-pub use service::{Encrypted, KeyService, KmsError, KmsErrorKind};
-pub use source::{LoadedSecret, Reach, SecretError, SecretKind, SecretSource, SecretWarning};
+pub use service::{Encrypted, KeyService, KmsError, KmsErrorKind, SigningService};
+pub use source::{LoadedSecret, Reach, SealKeySource, SecretError, SecretKind, SecretSource, SecretWarning};
 pub use ssh_key::{SshKey, SshKeyError};

@@ -6,6 +6,9 @@ use crate::aws::{AwsFailure, FailureKind};
 /// Most bytes that KMS encrypts in one go. A 4096-bit RSA key in PEM fits, an 8192-bit one does not.
 pub const PLAINTEXT_BYTES_MAX: usize = 4096;
 
+/// Most bytes that KMS signs in one go.
+pub const MESSAGE_BYTES_MAX: usize = 4096;
+
 /// Names and values that KMS binds to a ciphertext: what was encrypted under them is decrypted only under the same.
 pub type Context<'a> = &'a [(&'a str, &'a str)];
 
@@ -45,6 +48,21 @@ pub trait KeyService: Send + Sync {
     ) -> Result<Encrypted, KmsError>;
 }
 
+/// A service that signs with Ed25519 keys that never leave it.
+pub trait SigningService: Send + Sync {
+    /// The public half of `key`, an id, ARN or `alias/…`.
+    ///
+    /// # Errors
+    /// [`KmsError`]; [`KmsErrorKind::OtherUse`] if it is not an Ed25519 key for signing.
+    fn public_key(&self, key: &str) -> Result<[u8; 32], KmsError>;
+
+    /// Signs at most [`MESSAGE_BYTES_MAX`] bytes.
+    ///
+    /// # Errors
+    /// [`KmsError`].
+    fn sign(&self, key: &str, message: &[u8]) -> Result<[u8; 64], KmsError>;
+}
+
 /// Why the key service did not serve, as far as an operator would act differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -57,6 +75,8 @@ pub enum KmsErrorKind {
     Disabled,
     /// The key waits for its deletion, or has lost its material.
     Unusable,
+    /// The key is made for something else: to encrypt and not to sign, or by another algorithm.
+    OtherUse,
     /// There is no such key.
     NoSuchKey,
     /// This identity may not use the key in this way.
@@ -86,7 +106,7 @@ pub enum KmsErrorKind {
 }
 
 /// The key service did not serve.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.sentence())]
 pub struct KmsError {
     /// Why.
@@ -109,6 +129,11 @@ impl KmsError {
         Self { kind: KmsErrorKind::TooLong, key: None, failure: None }
     }
 
+    /// A key that does not fit what it was asked for.
+    pub(super) fn other_use(key: &str) -> Self {
+        Self { kind: KmsErrorKind::OtherUse, key: Some(key.to_owned()), failure: None }
+    }
+
     fn sentence(&self) -> String {
         let key = match &self.key {
             Some(key) => format!("KMS key {key}"),
@@ -121,6 +146,7 @@ impl KmsError {
             }
             KmsErrorKind::Disabled => format!("the {key} is disabled"),
             KmsErrorKind::Unusable => format!("the {key} is pending deletion or has no material"),
+            KmsErrorKind::OtherUse => format!("the {key} is not made for this"),
             KmsErrorKind::NoSuchKey => format!("there is no such {key} in this account and region"),
             KmsErrorKind::Denied => format!("this identity may not use the {key}"),
             KmsErrorKind::TooLong => format!("KMS encrypts at most {PLAINTEXT_BYTES_MAX} bytes"),
@@ -152,7 +178,8 @@ fn kind_of(failure: &AwsFailure) -> KmsErrorKind {
         "IncorrectKeyException" => return KmsErrorKind::WrongKey,
         "InvalidCiphertextException" | "InvalidCiphertext" => return KmsErrorKind::Damaged,
         "DisabledException" => return KmsErrorKind::Disabled,
-        "KMSInvalidStateException" | "InvalidKeyUsageException" => return KmsErrorKind::Unusable,
+        "KMSInvalidStateException" => return KmsErrorKind::Unusable,
+        "InvalidKeyUsageException" | "UnsupportedOperationException" => return KmsErrorKind::OtherUse,
         "KeyUnavailableException" | "DependencyTimeoutException" | "KMSInternalException" => {
             return KmsErrorKind::Unavailable;
         }
@@ -196,6 +223,8 @@ mod tests {
             ("InvalidCiphertextException", FailureKind::Invalid, KmsErrorKind::Damaged),
             ("DisabledException", FailureKind::Invalid, KmsErrorKind::Disabled),
             ("KMSInvalidStateException", FailureKind::Invalid, KmsErrorKind::Unusable),
+            ("InvalidKeyUsageException", FailureKind::Invalid, KmsErrorKind::OtherUse),
+            ("UnsupportedOperationException", FailureKind::Invalid, KmsErrorKind::OtherUse),
             ("NotFoundException", FailureKind::NotFound, KmsErrorKind::NoSuchKey),
             ("AccessDenied", FailureKind::Denied, KmsErrorKind::Denied),
             ("ThrottlingException", FailureKind::Throttled, KmsErrorKind::Throttled),
@@ -213,6 +242,7 @@ mod tests {
             K::Damaged,
             K::Disabled,
             K::Unusable,
+            K::OtherUse,
             K::NoSuchKey,
             K::Denied,
             K::TooLong,

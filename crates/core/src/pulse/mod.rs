@@ -12,7 +12,7 @@ mod read;
 pub use publish::{Beat, Known, origin, publish};
 pub use read::{Tips, read};
 
-use crate::{appliance::channel::ChannelError, witness::BoardError};
+use crate::{appliance::channel::ChannelError, seal::SealError, witness::BoardError};
 
 /// Why there was no pulse.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,9 @@ pub enum PulseError {
     /// A board.
     #[error(transparent)]
     Board(#[from] BoardError),
+    /// The seal key did not sign.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// What the appliance sent ended early, or is not what was asked for.
     #[error("the references of the appliance cannot be read")]
     Stream {

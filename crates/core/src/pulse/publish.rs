@@ -104,7 +104,7 @@ pub fn publish(
         after: known.last.clone().filter(|_| !whole),
         repositories,
     };
-    let (name, text) = (sheet.name(), sheet.sign(key).text());
+    let (name, text) = (sheet.name(), sheet.sign(key)?.text());
     let mut created = Vec::new();
     for board in ours() {
         if board.create(&folder, &name, &text)? {

@@ -139,7 +139,7 @@ fn add<T: Serialize>(
     key: &SealKey,
 ) -> Result<(), QuarantineError> {
     let text = serde_json::to_string(record).map_err(|error| SealError::Unreadable(error.to_string()))?;
-    let signed = key.sign(text);
+    let signed = key.sign(text)?;
     for number in first..first + ATTEMPTS {
         if vault.add_record(folder, &format!("{seal}-{number:06}.record"), &signed)? {
             return Ok(());

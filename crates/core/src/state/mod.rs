@@ -127,7 +127,9 @@ impl StateFolder {
                 .map_err(|source| StateError::Damaged { path, reason: source.to_string() });
         }
         let key = SealKey::generate();
-        self.write("seal.key", key.to_text().as_bytes())?;
+        if let Some(text) = key.to_text() {
+            self.write("seal.key", text.as_bytes())?;
+        }
         Ok(key)
     }
 

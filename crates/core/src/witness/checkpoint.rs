@@ -7,7 +7,7 @@ use super::{
     log::Entry,
     note::{Note, NoteError, PublicKey},
 };
-use crate::seal::SealKey;
+use crate::seal::{SealError, SealKey};
 
 /// The name under which a key speaks for a vault.
 #[must_use]
@@ -74,8 +74,10 @@ impl Checkpoint {
     }
 
     /// The note that goes to the board.
-    #[must_use]
-    pub fn sign(&self, key: &SealKey) -> Note {
+    ///
+    /// # Errors
+    /// The key does not sign.
+    pub fn sign(&self, key: &SealKey) -> Result<Note, SealError> {
         Note::sign(self.body(), &self.origin, key)
     }
 }

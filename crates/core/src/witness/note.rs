@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use crate::seal::{self, SealKey};
+use crate::seal::{self, SealError, SealKey};
 
 /// Most signature lines of a note.
 const SIGNATURES_MAX: usize = 64;
@@ -115,24 +115,23 @@ pub struct Note {
 
 impl Note {
     /// A text that is signed under a name; it ends with a line feed.
-    #[must_use]
-    pub fn sign(body: String, name: &str, key: &SealKey) -> Self {
-        let mut note = Self { body, signatures: Vec::new() };
-        if let Some(line) = line(name, PLAIN, &[], &note.body, key) {
-            note.signatures.push(line);
-        }
-        note
+    ///
+    /// # Errors
+    /// The key does not sign.
+    pub fn sign(body: String, name: &str, key: &SealKey) -> Result<Self, SealError> {
+        let line = line(name, PLAIN, &[], &body, key)?;
+        Ok(Self { body, signatures: vec![line] })
     }
 
     /// The same with the cosignature of a key: it saw the text at that moment.
-    #[must_use]
-    pub fn cosign(mut self, key: &SealKey, public: &PublicKey, at: Timestamp) -> Self {
+    ///
+    /// # Errors
+    /// The key does not sign.
+    pub fn cosign(mut self, key: &SealKey, public: &PublicKey, at: Timestamp) -> Result<Self, SealError> {
         let stamp = at.as_second().unsigned_abs().to_be_bytes();
         let message = cosigned(&self.body, at.as_second().unsigned_abs());
-        if let Some(line) = line(&public.witness_name(), COSIGNED, &stamp, &message, key) {
-            self.signatures.push(line);
-        }
-        self
+        self.signatures.push(line(&public.witness_name(), COSIGNED, &stamp, &message, key)?);
+        Ok(self)
     }
 
     /// Reads a note.
@@ -197,9 +196,17 @@ fn cosigned(body: &str, seconds: u64) -> String {
     format!("cosignature/v1\ntime {seconds}\n{body}")
 }
 
-fn line(name: &str, kind: u8, stamp: &[u8], message: &str, key: &SealKey) -> Option<SignatureLine> {
-    let public = PublicKey::parse(&key.public()).ok()?;
-    let signature = BASE64.decode(key.sign(message.to_owned()).signature()).ok()?;
+fn line(
+    name: &str,
+    kind: u8,
+    stamp: &[u8],
+    message: &str,
+    key: &SealKey,
+) -> Result<SignatureLine, SealError> {
+    let unreadable = |what: &str| SealError::Unreadable(what.to_owned());
+    let public = PublicKey::parse(&key.public()).map_err(|_| unreadable("bad public key"))?;
+    let signed = key.sign(message.to_owned())?;
+    let signature = BASE64.decode(signed.signature()).map_err(|_| unreadable("bad signature"))?;
     let bytes = [&public.id(name, kind), stamp, &signature].concat();
-    Some(SignatureLine { name: name.to_owned(), bytes })
+    Ok(SignatureLine { name: name.to_owned(), bytes })
 }

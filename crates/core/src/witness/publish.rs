@@ -13,7 +13,11 @@ use super::{
     note::{NoteError, PublicKey},
     own::Standing,
 };
-use crate::{seal::SealKey, state::StateError, vault::VaultError};
+use crate::{
+    seal::{SealError, SealKey},
+    state::StateError,
+    vault::VaultError,
+};
 
 /// Why a witness could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +34,9 @@ pub enum WitnessError {
     /// A key.
     #[error(transparent)]
     Note(#[from] NoteError),
+    /// The seal key did not sign.
+    #[error(transparent)]
+    Seal(#[from] SealError),
 }
 
 /// What was hung up.
@@ -94,7 +101,7 @@ pub fn publish(
                 entries: log.entries()[judged.log.size()..].to_vec(),
             };
             let name = FileName::note(checkpoint.size, &checkpoint.root);
-            if board.create(origin, &name, &checkpoint.sign(key).text())? {
+            if board.create(origin, &name, &checkpoint.sign(key)?.text())? {
                 done.files.push((board.place(), origin.to_owned(), name));
             }
         }
@@ -121,7 +128,7 @@ pub fn cosign(
     done.findings.extend(memory.compare(judged));
     let Some(newest) = judged.newest().filter(|_| done.findings.is_empty()) else { return Ok(done) };
     if !board.is_read_only() && !newest.cosigned.contains_key(&public.text) {
-        let note = newest.note.clone().cosign(key, &public, now);
+        let note = newest.note.clone().cosign(key, &public, now)?;
         let name = FileName::cosigned(newest.checkpoint.size, &newest.checkpoint.root, &public.short());
         if board.create(&judged.origin, &name, &note.text())? {
             done.files.push((judged.board.clone(), judged.origin.clone(), name));

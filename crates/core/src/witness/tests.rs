@@ -54,13 +54,13 @@ fn checkpoint(all: &[Entry], after: usize, size: usize) -> Checkpoint {
 
 fn file(checkpoint: &Checkpoint, by: u8) -> BoardFile {
     let name = FileName::note(checkpoint.size, &checkpoint.root);
-    BoardFile { name, text: checkpoint.sign(&key(by)).text() }
+    BoardFile { name, text: checkpoint.sign(&key(by)).expect("signed").text() }
 }
 
 fn cosigned(checkpoint: &Checkpoint, by: u8) -> BoardFile {
     let name = FileName::cosigned(checkpoint.size, &checkpoint.root, &public(by).short());
-    let note = checkpoint.sign(&key(1)).cosign(&key(by), &public(by), checkpoint.time);
-    BoardFile { name, text: note.text() }
+    let note = checkpoint.sign(&key(1)).and_then(|note| note.cosign(&key(by), &public(by), checkpoint.time));
+    BoardFile { name, text: note.expect("signed").text() }
 }
 
 /// A board with a note for each of these sizes.
@@ -203,7 +203,11 @@ fn a_vault_that_lost_a_snapshot_without_a_record_is_found() {
 fn the_example_in_the_documentation_is_what_this_release_writes() {
     let first = checkpoint(&entries(2, "", 0), 0, 2);
     let page = include_str!("../../../../docs/design/witness.md");
-    let text = first.sign(&key(1)).cosign(&key(2), &public(2), hour(2)).text();
+    let text = first
+        .sign(&key(1))
+        .and_then(|note| note.cosign(&key(2), &public(2), hour(2)))
+        .expect("signed")
+        .text();
     assert!(page.contains(&text), "the page has another example than:\n{text}");
     assert!(page.contains(&key(1).public()) && page.contains(&key(2).public()));
 }

@@ -244,6 +244,7 @@ fn a_full_vault_disk_ends_the_run_and_opens_the_gate() {
         vault: &vault,
         settings: &Bench::settings(),
         state: &day.bench.state,
+        seal_key: &day.bench.seal_key,
         progress: &Silent,
     });
     assert!(matches!(end, Err(BackupError::Vault(VaultError::Full { .. }))), "{end:?}");

@@ -103,6 +103,7 @@ fn check(name: &str, bench: &Bench, way: &TransportSettings) {
         vault: &bench.vault,
         settings: &Bench::settings(),
         state: &bench.state,
+        seal_key: &bench.seal_key,
         progress: &Silent,
     })
     .unwrap();

@@ -69,7 +69,7 @@ impl Case {
     fn inputs<'a>(&'a self, cancel: &'a CancelToken) -> ImportInputs<'a> {
         ImportInputs {
             vault: &self.bench.vault,
-            state: &self.bench.state,
+            seal_key: &self.bench.seal_key,
             host: None,
             cancel,
             progress: &Silent,

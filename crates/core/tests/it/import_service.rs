@@ -98,6 +98,7 @@ impl Case {
             vault: &self.bench.vault,
             settings: &settings,
             state: &self.bench.state,
+            seal_key: &self.bench.seal_key,
             progress: &Silent,
         };
         let poll = Duration::from_millis(20);

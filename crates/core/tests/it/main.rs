@@ -19,6 +19,7 @@ mod restore_export;
 mod restore_failures;
 mod restore_folder;
 mod restore_mysql;
+mod seal_format;
 #[allow(dead_code, reason = "shared with the suites")]
 mod support;
 mod topology_cluster;

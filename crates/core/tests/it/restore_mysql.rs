@@ -151,7 +151,7 @@ fn an_imported_chain_of_incremental_dumps_brings_the_newest_database_back() {
     let plan = plan::plan(&listing, &known, None, &ImportOptions::default()).unwrap();
     let inputs = ImportInputs {
         vault: &case.bench.vault,
-        state: &case.bench.state,
+        seal_key: &case.bench.seal_key,
         host: None,
         cancel: &CancelToken::new(),
         progress: &Silent,

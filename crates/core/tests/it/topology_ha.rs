@@ -73,6 +73,7 @@ impl Pair {
             vault: &self.bench.vault,
             settings,
             state: &self.bench.state,
+            seal_key: &self.bench.seal_key,
             progress,
         })
     }

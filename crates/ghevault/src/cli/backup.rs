@@ -75,12 +75,14 @@ pub fn run(arguments: &BackupArgs, invocation: &Invocation) -> CommandResult {
     settings.cancel = invocation.interrupt.cooperative();
     let channel = &source.channel;
     let progress = invocation.screen.progress();
+    let seal_key = invocation.seal_key()?;
     let inputs = BackupInputs {
         channel: &**channel,
         nodes: &source.nodes,
         vault: &opened,
         settings: &settings,
         state: &state,
+        seal_key: &seal_key,
         progress: &*progress,
     };
     let waiting = Waiting {

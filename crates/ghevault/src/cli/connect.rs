@@ -15,7 +15,11 @@ use ghevault_core::{
         target::Target,
         transport::{self, TransportKind, TransportSettings},
     },
-    keys::{ClientKey, KeyService, Kms, KmsError, Reach, Secret, SecretKind, SecretSource, SshKey},
+    keys::{
+        ClientKey, KeyService, Kms, KmsError, Reach, SealKeySource, Secret, SecretKind, SecretSource, SshKey,
+    },
+    seal::SealKey,
+    state::StateFolder,
 };
 use std::{num::NonZeroU64, path::PathBuf, sync::Arc, time::Duration};
 
@@ -123,6 +127,27 @@ pub fn reach<T>(invocation: &Invocation, work: impl FnOnce(&Reach<'_>) -> T) -> 
 /// No region.
 pub fn kms(invocation: &Invocation) -> Result<Arc<dyn KeyService>, KmsError> {
     Ok(Arc::new(Kms::new(&invocation.aws()?)))
+}
+
+/// The key that signs: from the configured source, else the one of the state folder, which is made if it is missing.
+///
+/// # Errors
+/// It cannot be had.
+pub fn seal_key(invocation: &Invocation) -> CommandResult<SealKey> {
+    let source = match &invocation.settings.seal_key {
+        None => return Ok(StateFolder::open(&invocation.settings.state)?.seal_key()?),
+        Some(SealKeySource::Service(key)) => {
+            let kms = Arc::new(Kms::new(&invocation.aws()?));
+            return Ok(SealKey::of_service(kms, key)?);
+        }
+        Some(SealKeySource::Secret(source)) => source,
+    };
+    let held = secret(invocation, source, SecretKind::Password, "the seal key")?;
+    let text = std::str::from_utf8(held.bytes()).ok().and_then(|text| SealKey::from_text(text).ok());
+    text.ok_or_else(|| {
+        CommandError::usage(format!("what `{source}` holds is no seal key: not base64 of 32 bytes"))
+            .hint("`ghevault key seal --kms-key KEY` makes one.")
+    })
 }
 
 /// The source of the SSH key: the configured one, else what is found at the usual places.

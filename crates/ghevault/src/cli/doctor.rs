@@ -14,15 +14,12 @@ use crate::{
 };
 use checks::{Check, Status};
 use clap::Args;
-use ghevault_core::{
-    appliance::{
-        channel::{Channel, RemoteCommand},
-        facts::{self, Facts, Role},
-        fleet::{Nodes, Relay},
-        gate,
-        hostkeys::LeakedKeys,
-    },
-    state::StateFolder,
+use ghevault_core::appliance::{
+    channel::{Channel, RemoteCommand},
+    facts::{self, Facts, Role},
+    fleet::{Nodes, Relay},
+    gate,
+    hostkeys::LeakedKeys,
 };
 
 /// Folder of an appliance's data (contract §1.8).
@@ -149,12 +146,15 @@ fn topology(source: &Source, facts: &Facts) -> Vec<Check> {
 /// The key that signs seals on this host.
 fn seal_key(invocation: &Invocation) -> CommandResult<Check> {
     let folder = &invocation.settings.state;
-    if !folder.join("seal.key").exists() {
-        return Ok(Check::ok(
-            "seal key",
-            format!("will be made in {} by the first backup", folder.display()),
-        ));
-    }
-    let key = StateFolder::open(folder)?.seal_key()?;
-    Ok(Check::ok("seal key", key.public()))
+    let Some(source) = &invocation.settings.seal_key else {
+        if !folder.join("seal.key").exists() {
+            let text = format!("will be made in {} by the first backup", folder.display());
+            return Ok(Check::ok("seal key", text));
+        }
+        return Ok(Check::ok("seal key", invocation.seal_key()?.public()));
+    };
+    let key = invocation.seal_key()?;
+    // A key in KMS may be seen by who may not sign with it.
+    key.sign("ghevault doctor\n".to_owned())?;
+    Ok(Check::ok("seal key", format!("{}, `{source}`", key.public())))
 }

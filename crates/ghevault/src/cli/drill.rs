@@ -11,7 +11,6 @@ use crate::{
 use clap::{Args, ValueEnum};
 use ghevault_core::{
     drill::{self, DrillDepth, DrillOptions, DrillReport, DrillVerdict, ProofState, SignedReport},
-    seal::SealError,
     state::{RunDetails, StateFolder, VerifyRecord},
     vault::Vault,
 };
@@ -133,16 +132,11 @@ fn details(report: &DrillReport) -> RunDetails {
 /// Keeps the signed report in the vault, and what it proves in the state folder; the name of the report.
 fn keep(report: &DrillReport, opened: &Vault, invocation: &Invocation) -> Option<String> {
     let name = format!("{}-{}.json", report.started.replace([':', '.', '-'], ""), &report.snapshot[..8]);
-    let signed = || -> Result<SignedReport, SealError> {
-        let key = StateFolder::open(&invocation.settings.state)
-            .and_then(|state| state.seal_key())
-            .map_err(|error| SealError::Unreadable(error.to_string()))?;
-        report.signed(&key)
+    let keep = || -> CommandResult<bool> {
+        let content = report.signed(&*invocation.seal_key()?)?;
+        Ok(opened.add_record(REPORTS, &name, &content)?)
     };
-    let kept = match signed() {
-        Ok(content) => opened.add_record(REPORTS, &name, &content).map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
+    let kept = keep().map_err(|error| error.one_line());
     if report.verdict == DrillVerdict::Proven && report.depth == DrillDepth::Full {
         let proof = VerifyRecord {
             vault: opened.id().to_owned(),

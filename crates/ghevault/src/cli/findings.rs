@@ -89,7 +89,7 @@ pub fn run(arguments: &FindingsArgs, invocation: &Invocation) -> CommandResult {
 /// There is no such snapshot, or it is not in quarantine.
 pub fn acknowledge(arguments: &AckArgs, invocation: &Invocation) -> CommandResult {
     let opened = vault::open(invocation)?;
-    let key = StateFolder::open(&invocation.settings.state)?.seal_key()?;
+    let key = invocation.seal_key()?;
     let mut done: Vec<Quarantined> = Vec::new();
     for name in &arguments.snapshots {
         let judged = vault::find(&opened, name)?;
@@ -121,7 +121,7 @@ pub fn assess(opened: &Vault, invocation: &Invocation) -> CommandResult<Vec<Asse
     let state = StateFolder::open(&invocation.settings.state)?;
     let scratch = std::env::temp_dir();
     let options = AssessOptions { scratch: Some(&scratch), now: Timestamp::now() };
-    let fresh = quarantine::assess(opened, &state.seal_key()?, options)?;
+    let fresh = quarantine::assess(opened, &*invocation.seal_key()?, options)?;
     let vault = invocation.settings.vault.as_deref().map(shown_vault).unwrap_or_default();
     if let Err(error) = note((opened, &vault), &state, &fresh) {
         tracing::warn!("the status page may not show all findings: {}", error.one_line());

@@ -15,7 +15,6 @@ use ghevault_core::{
         report::Fate,
     },
     seal::{self, Outcome},
-    state::StateFolder,
     vault::tree_hex,
 };
 use std::{fmt::Write as _, path::PathBuf};
@@ -70,12 +69,12 @@ pub fn run(arguments: &ImportArgs, invocation: &Invocation) -> CommandResult {
         invocation.screen.result(&plan, || plan_text(&plan));
         return Ok(());
     }
-    let state = StateFolder::open(&invocation.settings.state)?;
     let progress = invocation.screen.progress();
     let host = invocation.settings.host.as_ref().map(|value| value.text.clone());
+    let seal_key = invocation.seal_key()?;
     let inputs = ImportInputs {
         vault: &opened,
-        state: &state,
+        seal_key: &seal_key,
         host: host.as_deref(),
         cancel: &invocation.interrupt.cooperative(),
         progress: &*progress,

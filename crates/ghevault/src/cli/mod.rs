@@ -62,13 +62,14 @@ use crate::{
 use clap::{Args, Parser, Subcommand};
 use ghevault_core::{
     aws::{Aws, AwsFailure},
+    seal::SealKey,
     state::{RunDetails, Task},
 };
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 /// Backs up GitHub Enterprise Server from the outside into a restic-format vault, and gives it back.
@@ -241,6 +242,8 @@ pub struct Invocation {
     pub interrupt: Interrupt,
     /// The connection to AWS, made when it is first needed.
     aws: OnceLock<Aws>,
+    /// The key that signs, loaded when it is first needed.
+    seal_key: OnceLock<Arc<SealKey>>,
     /// What the history will say of this run.
     details: Mutex<RunDetails>,
 }
@@ -249,7 +252,15 @@ impl Invocation {
     /// What a verb gets.
     #[must_use]
     pub fn new(settings: Settings, global: GlobalArgs, screen: Screen, interrupt: Interrupt) -> Self {
-        Self { settings, global, screen, interrupt, aws: OnceLock::new(), details: Mutex::default() }
+        Self {
+            settings,
+            global,
+            screen,
+            interrupt,
+            aws: OnceLock::new(),
+            seal_key: OnceLock::new(),
+            details: Mutex::default(),
+        }
     }
 
     /// Puts down what the history shall say of this run.
@@ -272,6 +283,18 @@ impl Invocation {
         }
         let aws = Aws::connect(&self.settings.aws)?;
         Ok(self.aws.get_or_init(|| aws).clone())
+    }
+
+    /// The key that signs for this host, loaded once.
+    ///
+    /// # Errors
+    /// It cannot be had from where the settings say that it is.
+    pub fn seal_key(&self) -> CommandResult<Arc<SealKey>> {
+        if let Some(key) = self.seal_key.get() {
+            return Ok(Arc::clone(key));
+        }
+        let key = Arc::new(connect::seal_key(self)?);
+        Ok(Arc::clone(self.seal_key.get_or_init(|| key)))
     }
 }
 

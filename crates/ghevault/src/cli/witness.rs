@@ -249,7 +249,7 @@ fn publish(
     now: Timestamp,
 ) -> CommandResult<Report> {
     let state = StateFolder::open(&invocation.settings.state)?;
-    let key = state.seal_key()?;
+    let key = invocation.seal_key()?;
     let public = PublicKey::parse(&key.public())?;
     let mut memory = Memory::load(&state)?;
     let origin = witness::origin(vault.id(), &public);
@@ -304,7 +304,7 @@ fn cosign(
     now: Timestamp,
 ) -> CommandResult<Report> {
     let state = StateFolder::open(&invocation.settings.state)?;
-    let key = state.seal_key()?;
+    let key = invocation.seal_key()?;
     let own = PublicKey::parse(&key.public())?;
     let mut memory = Memory::load(&state)?;
     let others: Vec<PublicKey> = keys.iter().filter(|one| one.text != own.text).cloned().collect();
@@ -343,7 +343,7 @@ fn check(
     let state = StateFolder::open(&invocation.settings.state)?;
     let memory = Memory::load(&state)?;
     if keys.is_empty() {
-        keys.push(PublicKey::parse(&state.seal_key()?.public())?);
+        keys.push(PublicKey::parse(&invocation.seal_key()?.public())?);
     }
     let mut report = Report::default();
     let mut is_heard = false;

@@ -5,7 +5,7 @@
 mod around;
 mod work;
 
-use ghevault_core::keys::SecretSource;
+use ghevault_core::keys::{SealKeySource, SecretSource};
 
 /// One option that a user can set.
 #[derive(Debug)]
@@ -49,6 +49,10 @@ impl OptionRow {
 /// The value of an option as it may be shown.
 #[must_use]
 pub fn shown(key: &str, text: &str) -> String {
+    if key == "seal.key" {
+        let source: Option<SealKeySource> = text.parse().ok();
+        return source.map_or_else(|| "(not shown)".to_owned(), |source| source.to_string());
+    }
     if find(key).is_some_and(OptionRow::is_secret) {
         let source: Option<SecretSource> = text.parse().ok();
         return source.map_or_else(|| "(not shown)".to_owned(), |source| source.to_string());

@@ -4,6 +4,7 @@ mod sources;
 mod value;
 
 pub use sources::{flag, load};
+use value::seal_key;
 pub(super) use value::{parsed, secret};
 
 use super::{
@@ -14,7 +15,12 @@ use super::{
     retention::Rules,
 };
 use crate::error::{CommandError, CommandResult};
-use ghevault_core::{aws::AwsSettings, backup::mssql::Cadence, keys::SecretSource, vault::S3Settings};
+use ghevault_core::{
+    aws::AwsSettings,
+    backup::mssql::Cadence,
+    keys::{SealKeySource, SecretSource},
+    vault::S3Settings,
+};
 use std::{path::PathBuf, time::Duration};
 use value::missing;
 
@@ -101,6 +107,8 @@ pub struct Settings {
     pub restore_console_password: bool,
     /// What is kept.
     pub retention: Rules,
+    /// Where the key is that signs; `None`: in the state folder.
+    pub seal_key: Option<SealKeySource>,
     /// The vault that is copied to.
     pub copy_to: Option<String>,
     /// Source of its password.
@@ -216,6 +224,7 @@ fn typed(merged: &Layer, home: &Home, notes: Vec<String>) -> CommandResult<Setti
         restore_skip,
         restore_console_password: truth("restore.console_password", true)?,
         retention: Rules::typed(merged, list("retention.seal_keys"))?,
+        seal_key: seal_key(merged)?,
         copy_to: text("copy.to"),
         copy_to_password: secret(merged, "copy.to_password")?,
         witness_boards: list("witness.board"),

@@ -93,6 +93,12 @@ pub(super) fn kms_advice(error: &KmsError) -> (Kind, Option<&'static str>) {
                 "Cancel the deletion now (`aws kms cancel-key-deletion`, then `enable-key`): after it only the recovery kit opens the vault.",
             ),
         ),
+        KmsErrorKind::OtherUse => (
+            Kind::Usage,
+            Some(
+                "Secrets are encrypted with a key of usage ENCRYPT_DECRYPT; seals are signed with one of usage SIGN_VERIFY and spec ECC_NIST_EDWARDS25519.",
+            ),
+        ),
         KmsErrorKind::NoSuchKey => (
             Kind::Usage,
             Some("Look at key, account and region. If the key is gone for good, use the recovery kit."),
@@ -100,7 +106,7 @@ pub(super) fn kms_advice(error: &KmsError) -> (Kind, Option<&'static str>) {
         KmsErrorKind::Denied => (
             Kind::Refused,
             Some(
-                "The role needs kms:Decrypt (to make keys also kms:Encrypt, kms:ReEncrypt*) on that key, in its own policy and in the key's.",
+                "The role needs kms:Decrypt (to make keys also kms:Encrypt, kms:ReEncrypt*; on a key that signs seals kms:GetPublicKey and kms:Sign) on that key, in its own policy and in the key's.",
             ),
         ),
         KmsErrorKind::TooLong => (

@@ -172,7 +172,7 @@ impl From<BackupError> for CommandError {
                 Self::from_error(Kind::Failure, &error)
                     .hint("No snapshot was made, and none was harmed. `ghevault doctor` tests the appliance.")
             }
-            BackupError::Seal(_) => Self::from_error(Kind::Failure, &error),
+            BackupError::Seal(inner) => inner.into(),
         }
     }
 }
@@ -210,12 +210,12 @@ impl From<ImportError> for CommandError {
         match error {
             ImportError::Plan(inner) => inner.into(),
             ImportError::Vault(inner) => inner.into(),
-            ImportError::State(inner) => inner.into(),
             ImportError::Data { .. } => Self::from_error(Kind::Usage, &error)
                 .hint("Name the directory that GHE_DATA_DIR names in backup.config; this user must be able to read it."),
             ImportError::Cancelled => Self::from_error(Kind::Interrupted, &error)
                 .hint("Snapshots that were finished are in the vault. Run it again: it goes on after them."),
-            ImportError::Seal(_) | ImportError::Folder { .. } => Self::from_error(Kind::Failure, &error)
+            ImportError::Seal(inner) => inner.into(),
+            ImportError::Folder { .. } => Self::from_error(Kind::Failure, &error)
                 .hint("Snapshots that were finished are in the vault. Run it again: it goes on after them."),
         }
     }

@@ -50,7 +50,7 @@ impl From<QuarantineError> for CommandError {
         match error {
             QuarantineError::Vault(inner) => inner.into(),
             QuarantineError::History(inner) => inner.into(),
-            QuarantineError::Seal(_) => Self::from_error(Kind::Failure, &error),
+            QuarantineError::Seal(inner) => inner.into(),
             QuarantineError::NotQuarantined { .. } => Self::from_error(Kind::Failure, &error)
                 .hint("`ghevault findings` shows what is in quarantine."),
             QuarantineError::Busy { .. } => Self::from_error(Kind::Failure, &error).hint("Run it again."),
@@ -60,6 +60,11 @@ impl From<QuarantineError> for CommandError {
 
 impl From<SealError> for CommandError {
     fn from(error: SealError) -> Self {
-        Self::from_error(Kind::Damage, &error).hint("Run `ghevault verify`.")
+        match error {
+            SealError::Service(inner) => inner.into(),
+            SealError::OtherHand { .. } => Self::from_error(Kind::Refused, &error)
+                .hint("Something answers in the place of KMS: look at `aws.endpoint` and the network."),
+            other => Self::from_error(Kind::Damage, &other).hint("Run `ghevault verify`."),
+        }
     }
 }

@@ -41,6 +41,7 @@ impl From<WitnessError> for CommandError {
             WitnessError::Vault(inner) => inner.into(),
             WitnessError::State(inner) => inner.into(),
             WitnessError::Note(inner) => inner.into(),
+            WitnessError::Seal(inner) => inner.into(),
         }
     }
 }
@@ -51,6 +52,7 @@ impl From<CompareError> for CommandError {
             CompareError::Vault(inner) => inner.into(),
             CompareError::Board(inner) => inner.into(),
             CompareError::Note(inner) => inner.into(),
+            CompareError::Seal(inner) => inner.into(),
             CompareError::History(inner) => inner.into(),
             CompareError::View(inner) => inner.into(),
             CompareError::OtherAppliance { .. } => Self::from_error(Kind::Refused, &error)
@@ -67,6 +69,7 @@ impl From<PulseError> for CommandError {
         match error {
             PulseError::Channel(inner) => inner.into(),
             PulseError::Board(inner) => inner.into(),
+            PulseError::Seal(inner) => inner.into(),
             PulseError::Stream { .. } | PulseError::Command { .. } => Self::from_error(Kind::Failure, &error)
                 .hint("Nothing was published. Run it again; `ghevault doctor` tests the appliance."),
         }

@@ -70,12 +70,13 @@ fn each_refusal_of_kms_has_its_own_message_and_exit_code() {
         (400, "NotFoundException", 2, "there is no such KMS key"),
         (400, "ExpiredTokenException", 1, "have expired"),
         (400, "UnrecognizedClientException", 2, "does not accept the credentials"),
-        (400, "UnsupportedOperationException", 1, "KMS refused"),
+        (400, "InvalidKeyUsageException", 2, "is not made for this"),
+        (400, "TagException", 1, "KMS refused"),
     ] {
         let done = refused(status, code).exits(exit).complains(says).complains(code);
         messages.insert(done.json()["error"].as_str().expect("an error").to_owned());
     }
-    assert_eq!(messages.len(), 9);
+    assert_eq!(messages.len(), 10);
 }
 
 #[test]

@@ -239,3 +239,44 @@ fn one_role_opens_a_locked_bucket_with_kms_and_the_kit_opens_it_for_restic() {
     let checked = bucket.restic_with("a-runner", kit, &["check"]);
     assert!(checked.status.success(), "{checked:?}");
 }
+
+/// The public seal key that `doctor` shows.
+fn seal_key(desk: &Desk) -> String {
+    let checks = desk.run(&["doctor", "--json"]).exits(0).json()["checks"].clone();
+    let row = checks.as_array().and_then(|rows| rows.iter().find(|row| row["name"] == "seal key")).cloned();
+    let text = row.and_then(|row| row["text"].as_str().map(str::to_owned)).expect("a seal key");
+    text.split(',').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_seal_key_under_kms_signs_for_a_runner_and_lies_on_no_disk() {
+    let Account { mut desk, appliance: _kept, .. } = account(78);
+    desk.become_role("a-keys");
+    let made = desk.run(&["key", "seal", "--kms-key", &kms_key("A1"), "--json"]).exits(0).json();
+    let (source, public) =
+        (made["seal_key"].as_str().expect("a source"), made["public"].as_str().expect("a key"));
+    desk.become_role("a-runner");
+    desk.set("GHEVAULT_SEAL_KEY", source);
+    desk.run(&["backup"]).exits(0);
+    desk.run(&["verify", "--seal-key", public]).exits(0);
+    assert_eq!(seal_key(&desk), public);
+    assert!(!desk.path("state/seal.key").exists());
+    desk.lose_kms();
+    desk.run(&["ack", "latest", "--reason", "none"]).exits(1).complains("KMS cannot be reached");
+}
+
+#[test]
+fn a_seal_key_of_the_state_folder_moves_under_kms_without_a_new_chain() {
+    let Account { mut desk, appliance: _kept, .. } = account(79);
+    desk.run(&["backup"]).exits(0);
+    let before = seal_key(&desk);
+    desk.become_role("a-keys");
+    let source = desk.encrypted(&desk.path("state/seal.key"), &kms_key("A1"));
+    desk.become_role("a-runner");
+    desk.set("GHEVAULT_SEAL_KEY", &source);
+    fs::remove_file(desk.path("state/seal.key")).expect("removed");
+    desk.run(&["backup"]).exits(0);
+    assert_eq!(seal_key(&desk), before);
+    let json = desk.run(&["verify", "--json", "--seal-key", &before]).exits(0).json();
+    assert_eq!(json["snapshots"].as_array().map(Vec::len), Some(2));
+}

@@ -1,6 +1,7 @@
 //! The daemon in real time, under fire; and its metrics before Prometheus' own judge.
 //!
-//! `OPERATION_KILLS` (8) and `OPERATION_SEED` (1) choose how often the daemon is killed and when; a failure names them.
+//! `OPERATION_KILLS` (8) and `OPERATION_SEED` (1) choose how often the daemon is killed and when; a failure names them. With
+//! `OPERATION_EVERY_S` it is killed so many seconds after each start, and not at a moment of the first six.
 
 use crate::{
     operation_daemon::{daemon, end, log, status, until},
@@ -23,6 +24,7 @@ const SECONDS: &str = "[schedule]\nbackup = \"*/2 * * * * *\"\nverify = \"*/7 * 
 #[test]
 fn a_daemon_that_is_killed_again_and_again_ends_with_a_right_state_and_a_complete_snapshot() {
     let (kills, seed) = (number("OPERATION_KILLS", 8), number("OPERATION_SEED", 1));
+    let every_s = number("OPERATION_EVERY_S", 0);
     let (mut appliance, _folder) = appliance(seed);
     let mut desk = Desk::with_vault();
     desk.trust(&mut appliance);
@@ -30,7 +32,8 @@ fn a_daemon_that_is_killed_again_and_again_ends_with_a_right_state_and_a_complet
     let mut random = Seed::new(seed).part("moments");
     for round in 0..kills {
         let mut child = daemon(&desk);
-        std::thread::sleep(Duration::from_millis(500 + random.below(6_000)));
+        let moment = 500 + random.below(6_000);
+        std::thread::sleep(Duration::from_millis(if every_s > 0 { every_s * 1000 } else { moment }));
         assert!(
             child.try_wait().expect("a status").is_none(),
             "seed {seed}, round {round}: it ended by itself"
@@ -74,7 +77,7 @@ fn an_appliance_that_hangs_and_disappears_is_backed_up_when_it_is_back() {
     desk.configure(&SECONDS.replace("[objective]", "deadline_s = 5\n[objective]"));
     let child = daemon(&desk);
     until(&desk, "\"complete\"", 0, Duration::from_mins(1));
-    appliance.set_faults(vec![Fault::at_door("--no-recursion", Action::Hang)]).expect("a fault");
+    appliance.set_faults(vec![Fault::at_door("sudo find repositories", Action::Hang)]).expect("a fault");
     until(&desk, "\"overdue\":true", 0, Duration::from_mins(1));
     let address = desk.host().parse().expect("an address");
     appliance.close();

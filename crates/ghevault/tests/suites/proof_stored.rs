@@ -326,7 +326,7 @@ fn attacks_on_a_board_are_found() {
                     let text = fs::read_to_string(&sheet).expect("text");
                     let note = Note::parse(&text).expect("a note");
                     let origin = note.body.lines().next().expect("an origin").to_owned();
-                    let forged = Note::sign(note.body, &origin, &SealKey::generate());
+                    let forged = Note::sign(note.body, &origin, &SealKey::generate()).expect("signed");
                     fs::write(&sheet, forged.text()).expect("written");
                 },
                 found: is_another_story,

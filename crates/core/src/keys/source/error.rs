@@ -34,6 +34,12 @@ pub enum SecretError {
          `agent:[SOCKET]` or `stdin:`, never the secret itself"
     )]
     NotASource,
+    /// No source of a seal key, or one that cannot be read again and again.
+    #[error(
+        "not a source of a seal key: expected `aws:kms:BASE64`, `aws:kms-key:KEY`, `file:PATH`, `env:NAME` or \
+         `taupage:[PATH]#KEY`, never the key itself"
+    )]
+    NotASealKeySource,
     /// An ssh-agent signs, and gives no secret away.
     #[error("an ssh-agent gives no secret away; it can only serve as SSH key")]
     Agent,

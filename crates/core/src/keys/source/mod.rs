@@ -7,10 +7,12 @@
 
 mod error;
 mod file;
+mod seal_key;
 #[cfg(test)]
 mod tests;
 
 pub use error::{SecretError, SecretWarning};
+pub use seal_key::SealKeySource;
 
 use super::{Ciphertext, KeyService, KmsError, Secret, ciphertext, yaml};
 use std::{

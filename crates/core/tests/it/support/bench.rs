@@ -17,6 +17,7 @@ use ghevault_core::{
     backup::{self, BackupError, BackupInputs, BackupReport, BackupSettings},
     keys::{Secret, SshKey},
     progress::Silent,
+    seal::SealKey,
     state::StateFolder,
     vault::{Password, Vault, VaultLocation},
 };
@@ -30,6 +31,7 @@ pub struct Bench {
     pub dir: tempfile::TempDir,
     pub vault: Vault,
     pub state: StateFolder,
+    pub seal_key: SealKey,
 }
 
 impl Bench {
@@ -38,7 +40,8 @@ impl Bench {
         let location = VaultLocation::parse(dir.path().join("vault").to_str().unwrap()).unwrap();
         let vault = Vault::init(&location, &Password::new(PASSWORD)).unwrap();
         let state = StateFolder::open(&dir.path().join("state")).unwrap();
-        Self { dir, vault, state }
+        let seal_key = state.seal_key().unwrap();
+        Self { dir, vault, state, seal_key }
     }
 
     pub fn vault_path(&self) -> PathBuf {
@@ -88,6 +91,7 @@ impl Bench {
             vault: &self.vault,
             settings,
             state: &self.state,
+            seal_key: &self.seal_key,
             progress: &Silent,
         })
     }

@@ -127,6 +127,7 @@ impl Cluster {
             vault: &self.bench.vault,
             settings: &BackupSettings { idle: Duration::from_secs(20), ..Bench::settings() },
             state: &self.bench.state,
+            seal_key: &self.bench.seal_key,
             progress,
         })
     }

@@ -37,6 +37,12 @@ enum KeyVerb {
         #[arg(long, value_name = "SOURCE", default_value = "stdin:")]
         from: String,
     },
+    /// Make a seal key, encrypt it with a KMS key, and print `aws:kms:…` and the public half
+    Seal {
+        /// Id, ARN or alias/NAME of the KMS key
+        #[arg(long, value_name = "KEY")]
+        kms_key: String,
+    },
     /// Print the public half of the configured SSH key
     Public,
     /// Bring something under another KMS key, or make an SSH key beside the old one
@@ -87,6 +93,7 @@ pub fn run(arguments: &KeyArgs, invocation: &Invocation) -> CommandResult {
     match &arguments.verb {
         KeyVerb::Create { kms_key } => secret::create(invocation, kms_key),
         KeyVerb::Encrypt { kms_key, from } => secret::encrypt(invocation, kms_key, from),
+        KeyVerb::Seal { kms_key } => secret::seal(invocation, kms_key),
         KeyVerb::Public => secret::public(invocation),
         KeyVerb::Rotate(arguments) => rotate::run(arguments, invocation),
         KeyVerb::List => vault_keys::list(invocation),

@@ -4,7 +4,10 @@ use crate::{
     cli::{Invocation, connect},
     error::{CommandError, CommandResult},
 };
-use ghevault_core::keys::{Ciphertext, Encrypted, Secret, SecretKind, SecretSource, SshKey};
+use ghevault_core::{
+    keys::{Ciphertext, Encrypted, Secret, SecretKind, SecretSource, SshKey},
+    seal::SealKey,
+};
 use serde_json::json;
 
 /// A source named on the command line.
@@ -32,6 +35,22 @@ pub fn create(invocation: &Invocation, kms_key: &str) -> CommandResult {
         format!(
             "For ghevault.toml (or `kms_private_ssh_key` in Taupage's file):\n\nssh_key = \"{ciphertext}\"\n\n\
              For the appliance (Management Console, Settings, SSH access):\n\n{public} ghevault\n\nfingerprint {fingerprint}, encrypted with {kms_key}"
+        )
+    });
+    Ok(())
+}
+
+/// A new seal key under a KMS key.
+pub fn seal(invocation: &Invocation, kms_key: &str) -> CommandResult {
+    let key = SealKey::generate();
+    let text = key.to_text().map(|text| Secret::new(text.as_bytes().to_vec()));
+    let text = text.ok_or_else(|| CommandError::failure("the new seal key has no text form"))?;
+    let (ciphertext, kms_key) = under(invocation, kms_key, &text)?;
+    let public = key.public();
+    let value = json!({ "seal_key": ciphertext, "public": public, "kms_key": kms_key });
+    invocation.screen.result(&value, || {
+        format!(
+            "For ghevault.toml:\n\n[seal]\nkey = \"{ciphertext}\"\n\nFor the other account (`[witness] keys`) and for `verify --seal-key`:\n\n{public}"
         )
     });
     Ok(())

@@ -35,6 +35,7 @@ pub const SCHEMAS: &[(&str, &str)] = published![
     "key-recovery",
     "key-remove",
     "key-rotate",
+    "key-seal",
     "manual",
     "notify-test",
     "prune",

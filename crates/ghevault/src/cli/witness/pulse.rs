@@ -35,7 +35,7 @@ pub fn run(boards: &BoardArgs, invocation: &Invocation) -> CommandResult {
     let boards = writable(boards, invocation)?;
     let source = source::open(invocation, invocation.settings.allow_replica)?;
     let state = StateFolder::open(&invocation.settings.state)?;
-    let key = state.seal_key()?;
+    let key = invocation.seal_key()?;
     let of = witness::origin(vault::open(invocation)?.id(), &PublicKey::parse(&key.public())?);
     let facts = facts::probe(&*source.channel, DATA, &source.target.to_string())?;
     let mut known: Known = state.recall(FILE)?.unwrap_or_default();

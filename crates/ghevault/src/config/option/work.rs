@@ -34,6 +34,13 @@ pub(super) const ROWS: &[OptionRow] = &[
     ),
     row("vault", Some("GHEVAULT_VAULT"), Some("--vault"), "none", "the vault: a folder or a URL"),
     row(
+        "seal.key",
+        Some("GHEVAULT_SEAL_KEY"),
+        None,
+        "`seal.key` in the state folder, made by the first backup",
+        "secret source of the key that signs snapshots, findings and checkpoints, or `aws:kms-key:KEY` (id, ARN or `alias/NAME`) of an Ed25519 key that KMS signs with",
+    ),
+    row(
         "state",
         Some("GHEVAULT_STATE"),
         Some("--state"),

@@ -4,7 +4,7 @@ use crate::{
     config::{layer::Layer, option},
     error::{CommandError, CommandResult},
 };
-use ghevault_core::keys::{SecretError, SecretSource};
+use ghevault_core::keys::{SealKeySource, SecretError, SecretSource};
 
 /// The value of an option through `parse`, or an error that says what it should be and where it was set.
 pub(in crate::config) fn parsed<T>(
@@ -29,6 +29,16 @@ pub(in crate::config) fn secret(merged: &Layer, key: &str) -> CommandResult<Opti
     value.text.parse().map(Some).map_err(|reason: SecretError| {
         CommandError::usage(format!("the value of {}: {reason}", value.origin))
             .hint("Put the secret into a file and give `file:PATH`.")
+    })
+}
+
+/// Where the seal key is; the value is not repeated in errors.
+pub(super) fn seal_key(merged: &Layer) -> CommandResult<Option<SealKeySource>> {
+    let Some(value) = merged.get("seal.key").filter(|value| !value.text.is_empty()) else { return Ok(None) };
+    value.text.parse().map(Some).map_err(|reason: SecretError| {
+        CommandError::usage(format!("the value of {}: {reason}", value.origin)).hint(
+            "`ghevault key seal --kms-key KEY` makes one; `aws:kms-key:KEY` names a key that KMS signs with.",
+        )
     })
 }
 

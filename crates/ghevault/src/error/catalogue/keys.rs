@@ -13,6 +13,7 @@ fn secret() -> Section {
     let (place, path) = (|| text("SOURCE"), || "PATH".into());
     let samples = vec![
         SecretError::NotASource,
+        SecretError::NotASealKeySource,
         SecretError::Agent,
         SecretError::NotACiphertext { place: place() },
         SecretError::Decrypt { place: place(), source: service(KmsErrorKind::Denied) },
@@ -49,6 +50,7 @@ fn kms() -> Section {
         KmsErrorKind::Damaged,
         KmsErrorKind::Disabled,
         KmsErrorKind::Unusable,
+        KmsErrorKind::OtherUse,
         KmsErrorKind::NoSuchKey,
         KmsErrorKind::Denied,
         KmsErrorKind::TooLong,

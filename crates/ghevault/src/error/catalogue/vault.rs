@@ -152,6 +152,7 @@ fn seal() -> Section {
         SealError::Missing,
         SealError::Unreadable(text("REASON")),
         SealError::BadSignature,
+        SealError::OtherHand { key: text("KEY") },
         SealError::OtherTree { sealed: text("ID"), found: text("ID") },
     ];
     section("Seals", ("SealError", "seal.rs"), samples)
