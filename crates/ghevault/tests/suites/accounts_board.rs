@@ -5,6 +5,7 @@ use crate::{
     operation_daemon::{daemon, end, until},
     support,
 };
+use ghevault_core::{seal::SealKey, witness::Note};
 use std::time::Duration;
 use support::{
     Desk,
@@ -29,10 +30,33 @@ fn apart(seed: u64) -> (Apart, TestBucket, String) {
     (Apart::new(seed, (a, a_board), (b, b_board)), bucket, theirs)
 }
 
-/// The first checkpoint in a bucket.
-fn note_of(bucket: &TestBucket) -> String {
+/// The checkpoints in a bucket, in their order.
+fn notes(bucket: &TestBucket) -> Vec<String> {
     let is_note = |key: &String| key.rsplit_once('.').is_some_and(|(_, ending)| ending == "note");
-    bucket.keys().into_iter().find(is_note).expect("a note")
+    let mut notes: Vec<String> = bucket.keys().into_iter().filter(is_note).collect();
+    notes.sort();
+    notes
+}
+
+/// The first one.
+fn note_of(bucket: &TestBucket) -> String {
+    notes(bucket).into_iter().next().expect("a note")
+}
+
+/// A file of a bucket, as its administrator reads it.
+fn read(bucket: &TestBucket, key: &str) -> String {
+    bucket.wait(async {
+        let got = TestBucket::client("admin").get_object().bucket(&bucket.name).key(key).send().await;
+        let bytes = got.expect("a file").body.collect().await.expect("its text").into_bytes();
+        String::from_utf8(bytes.to_vec()).expect("text")
+    })
+}
+
+/// What an administrator puts there in its place.
+fn write(bucket: &TestBucket, key: &str, text: String) {
+    let admin = TestBucket::client("admin");
+    let put = admin.put_object().bucket(&bucket.name).key(key).body(text.into_bytes().into());
+    bucket.wait(put.send()).expect("written");
 }
 
 #[test]
@@ -66,31 +90,47 @@ fn a_note_that_an_administrator_writes_over_or_edits_is_found() {
     let key = format!("{}=a", public(&apart.a));
     let look = || apart.b.run(&["witness", "verify", "--json", "--board", &theirs, "--key", &key]);
     is_clean(look());
-    let admin = TestBucket::client("admin");
     let note = note_of(&bucket);
-    let read = || {
-        bucket.wait(async {
-            let got = admin.get_object().bucket(&bucket.name).key(&note).send().await.expect("a note");
-            let bytes = got.body.collect().await.expect("its text").into_bytes();
-            String::from_utf8(bytes.to_vec()).expect("text")
-        })
-    };
-    let write = |text: String| {
-        let put = admin.put_object().bucket(&bucket.name).key(&note).body(text.into_bytes().into());
-        bucket.wait(put.send()).expect("written");
-    };
-    let good = read();
-    write(good.replacen("time 2", "time 1", 1));
+    let good = read(&bucket, &note);
+    write(&bucket, &note, good.replacen("time 2", "time 1", 1));
     finds(look(), "forged");
-    write(good);
+    write(&bucket, &note, good);
     is_clean(look());
     // Sheets as well: of what references pointed to nothing can be said without the key.
     is_clean(apart.round(&theirs));
     apart.compare(&theirs).exits(0);
     let sheet = bucket.keys().into_iter().find(|key| key.contains(".refs/")).expect("a sheet");
-    let put = admin.put_object().bucket(&bucket.name).key(&sheet).body(b"nothing".to_vec().into());
-    bucket.wait(put.send()).expect("written");
+    write(&bucket, &sheet, "nothing".to_owned());
     apart.compare(&theirs).exits(13);
+}
+
+#[test]
+fn notes_that_an_administrator_puts_in_the_place_of_others_are_told_apart() {
+    let (apart, bucket, theirs) = apart(95);
+    apart.a.run(&["backup", "--quiet"]).exits(0);
+    apart.a.run(&["witness", "publish", "--quiet", "--board", &apart.a_board]).exits(0);
+    is_clean(apart.round(&theirs));
+    let key = format!("{}=a", public(&apart.a));
+    let look = || apart.b.run(&["witness", "verify", "--json", "--board", &theirs, "--key", &key]);
+    is_clean(look());
+    let both = notes(&bucket);
+    let [older, newer] = &both[..] else { panic!("{both:?}") };
+    let good = read(&bucket, newer);
+    write(&bucket, newer, read(&bucket, older));
+    finds(look(), "swapped");
+    // What another key signed, under that key's own name.
+    let note = Note::parse(&good).expect("a note");
+    let origin = note.body.lines().next().expect("an origin").to_owned();
+    let forged = Note::sign(note.body, &origin, &SealKey::generate()).expect("signed");
+    write(&bucket, newer, forged.text());
+    finds(look(), "forged");
+    write(&bucket, newer, good);
+    is_clean(look());
+    // The newest one taken away: a stranger sees a shorter history, who looked before remembers.
+    let admin = TestBucket::client("admin");
+    bucket.wait(admin.delete_object().bucket(&bucket.name).key(newer).send()).expect("deleted");
+    is_clean(look());
+    finds(apart.round(&theirs), "rollback");
 }
 
 #[test]
