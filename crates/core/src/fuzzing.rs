@@ -40,6 +40,7 @@ pub type Parser = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Parser] = &[
     ("addresses", addresses),
     ("alternates", repository::fuzz),
+    ("audit-log", history::admins::read_any),
     ("board-names", board_names),
     ("certificates", |bytes| drill::fuzz(&text(bytes))),
     ("checkpoint", checkpoint),

@@ -1,5 +1,5 @@
-//! What is different between two snapshots: repositories and their references, settings, secrets (names only),
-//! administrators' keys, hooks.
+//! What is different between two snapshots: repositories and their references, settings, secrets (names only), site
+//! administrators, administrators' keys, hooks.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     HistoryError, Moment, Move, RefTable,
+    admins::{self, Appointments},
     ancestry::{Ancestry, Commits, Unasked},
     moves,
 };
@@ -84,6 +85,8 @@ pub struct Difference {
     pub secrets: Vec<Changed>,
     /// Keys that may enter the admin shell, by type and fingerprint.
     pub authorized_keys: Vec<Changed>,
+    /// Who became a site administrator (added) and who no longer is one (removed), by the audit log.
+    pub site_admins: Vec<Changed>,
     /// Files of hooks.
     pub hooks: Vec<Changed>,
     /// Other small files.
@@ -95,9 +98,16 @@ impl Difference {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.repositories.is_empty()
-            && [&self.settings, &self.secrets, &self.authorized_keys, &self.hooks, &self.files]
-                .iter()
-                .all(|list| list.is_empty())
+            && [
+                &self.settings,
+                &self.secrets,
+                &self.authorized_keys,
+                &self.site_admins,
+                &self.hooks,
+                &self.files,
+            ]
+            .iter()
+            .all(|list| list.is_empty())
     }
 }
 
@@ -138,6 +148,7 @@ pub fn between(
             &keys(&text(a, "authorized-keys.json")?),
             &keys(&text(b, "authorized-keys.json")?),
         ),
+        site_admins: site_admins(&admins::between(reader, from.tree, to.tree)?),
         hooks,
         files,
     })
@@ -167,6 +178,13 @@ fn came_and_went(before: &BTreeSet<String>, after: &BTreeSet<String>) -> Vec<Cha
     let mut all: Vec<Changed> = after.difference(before).map(is(Change::Added)).collect();
     all.extend(before.difference(after).map(is(Change::Removed)));
     all
+}
+
+/// Appointments as changes.
+fn site_admins(found: &Appointments) -> Vec<Changed> {
+    let is = |change| move |who: &String| Changed { name: who.clone(), change };
+    let made = found.made.iter().map(is(Change::Added));
+    made.chain(found.unmade.iter().map(is(Change::Removed))).collect()
 }
 
 fn repositories(

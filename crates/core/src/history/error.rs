@@ -17,6 +17,12 @@ pub enum HistoryError {
     /// The repository cannot be found or looked into.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    /// An export of the audit log cannot be read.
+    #[error("cannot read the snapshot's audit log")]
+    AuditLog {
+        /// Why.
+        source: std::io::Error,
+    },
     /// No snapshot has the repository.
     #[error("no snapshot has a repository `{wanted}`")]
     Unknown {

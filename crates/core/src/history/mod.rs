@@ -5,6 +5,7 @@
 //! before is not looked at. What a move of a reference means (forward, or history rewritten) is asked of the commits that
 //! were captured, never guessed from names or times.
 
+pub mod admins;
 pub mod ancestry;
 pub mod diff;
 pub mod error;

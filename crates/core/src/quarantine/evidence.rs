@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::history::admins::Appointments;
 use serde::{Deserialize, Serialize};
 
 /// Size of one dataset before and after; `None` where it was not part of the backup.
@@ -50,6 +51,8 @@ pub struct Evidence {
     pub keys_added: Vec<String>,
     /// Keys that may not any more.
     pub keys_removed: Vec<String>,
+    /// Who became a site administrator, and who no longer is one.
+    pub admins: Appointments,
     /// Files of hooks that are new or other ones.
     pub hooks_changed: Vec<String>,
     /// Files of hooks that are gone.

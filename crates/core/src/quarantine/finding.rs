@@ -32,6 +32,10 @@ pub enum FindingKind {
     KeyAdded,
     /// Somebody may no longer enter the admin shell.
     KeyRemoved,
+    /// Somebody became a site administrator.
+    AdminAdded,
+    /// Somebody no longer is one.
+    AdminRemoved,
     /// A pre-receive hook or its environment is new or another one.
     HookChanged,
     /// A pre-receive hook or its environment is gone.
@@ -55,6 +59,8 @@ impl FindingKind {
             Self::ObjectsUnreadable => "objects unreadable",
             Self::KeyAdded => "key added",
             Self::KeyRemoved => "key removed",
+            Self::AdminAdded => "site administrator added",
+            Self::AdminRemoved => "site administrator removed",
             Self::HookChanged => "hook changed",
             Self::HookRemoved => "hook removed",
             Self::ApplianceRestored => "appliance restored",

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     backup::pages,
-    history::{HistoryError, RefTable, diff::keys},
+    history::{HistoryError, RefTable, admins, diff::keys},
     restore::{entry::show, view::SnapshotView},
     seal::{Manifest, Outcome},
     vault::{Snapshot, VaultReader},
@@ -68,6 +68,7 @@ pub fn gather(
     }
     let view = |whole: &Whole<'_>| SnapshotView::new(reader, whole.snapshot.tree);
     access(view(&old), view(&new), &mut seen)?;
+    seen.admins = admins::between(reader, old.snapshot.tree, new.snapshot.tree)?;
     repositories(reader, &old, &new, scratch, earlier, &mut seen)?;
     git_files(reader, &old, &new, &mut seen)?;
     Ok(seen)

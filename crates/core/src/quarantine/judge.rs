@@ -135,6 +135,13 @@ fn access(seen: &Evidence, findings: &mut Vec<Finding>) {
     };
     add(FindingKind::KeyAdded, Severity::High, &seen.keys_added, "key(s) more may enter the admin shell");
     add(FindingKind::KeyRemoved, Severity::Low, &seen.keys_removed, "key(s) less may enter the admin shell");
+    add(FindingKind::AdminAdded, Severity::High, &seen.admins.made, "user(s) became site administrator(s)");
+    add(
+        FindingKind::AdminRemoved,
+        Severity::Low,
+        &seen.admins.unmade,
+        "user(s) no longer are site administrators",
+    );
     // an upgrade brings its own environment
     let hooks = if seen.upgraded { Severity::Low } else { Severity::High };
     add(FindingKind::HookChanged, hooks, &seen.hooks_changed, "file(s) of hooks are new or other ones");

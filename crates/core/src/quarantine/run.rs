@@ -21,7 +21,7 @@ const BASELINE: usize = 48;
 /// Older snapshots that the appliance may have been restored to.
 const EARLIER_MAX: usize = 48;
 /// What no comparison looks at in this release.
-const NOT_LOOKED: &str = "site administrators: they are rows of the database, whose form is not known";
+const NOT_LOOKED: &str = "site administrators of whom the audit log says nothing: they are rows of the database, whose form is not known";
 
 /// How to compare.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +107,8 @@ pub fn assess(
             }
             None => None,
         };
+        let mut not_looked = vec![NOT_LOOKED.to_owned()];
+        not_looked.extend(evidence.iter().flat_map(|seen| seen.admins.not_looked.clone()));
         let one = Assessment {
             snapshot: snapshot.id,
             seal: seal.hash.clone(),
@@ -115,7 +117,7 @@ pub fn assess(
             at: options.now,
             measures: evidence.as_ref().map(super::Evidence::measures).unwrap_or_default(),
             findings: evidence.map(|seen| judge(&seen, &baseline)).unwrap_or_default(),
-            not_looked: vec![NOT_LOOKED.into()],
+            not_looked,
         };
         set(vault, key, &one, &mut quarantined, options.now)?;
         records::found(vault, key, &one)?;

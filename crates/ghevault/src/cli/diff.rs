@@ -62,10 +62,11 @@ fn text(found: &Difference) -> String {
             let _ = writeln!(text, "  {mark} {} {} {}", one.kind.word(), one.reference, values(one));
         }
     }
-    let lists: [(&str, &[Changed]); 5] = [
+    let lists: [(&str, &[Changed]); 6] = [
         ("setting", &found.settings),
         ("secret", &found.secrets),
         ("administrator's key", &found.authorized_keys),
+        ("site administrator", &found.site_admins),
         ("hook", &found.hooks),
         ("file", &found.files),
     ];

@@ -307,6 +307,9 @@ impl From<HistoryError> for CommandError {
             HistoryError::Vault(inner) => inner.into(),
             HistoryError::View(inner) => inner.into(),
             HistoryError::Repository(inner) => inner.into(),
+            HistoryError::AuditLog { .. } => {
+                Self::from_error(Kind::Damage, &error).hint("Run `ghevault verify --depth 2`.")
+            }
             HistoryError::Unknown { .. } => {
                 Self::from_error(Kind::Failure, &error).hint("The vault is empty; run `ghevault backup`.")
             }

@@ -1,7 +1,10 @@
 //! Attacks on the appliance, and on what two vaults see of it. Each is found, as what it is, with the right exit code.
 
 use crate::support;
-use ghevault_sim::{build::git, live::refs};
+use ghevault_sim::{
+    build::git,
+    live::{growth, refs},
+};
 use serde_json::Value;
 use std::{
     fs,
@@ -118,6 +121,14 @@ const ATTACKS: &[Attack] = &[
                 "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEvilEvilEvilEvilEvilEvilEvilEvilEvilEvil0 x\n",
             );
             overwrite(&path, text.as_bytes());
+        },
+    },
+    Attack {
+        name: "a user is made a site administrator",
+        finding: "admin-added",
+        act: |two| {
+            let entry = r#"{"_id":"evil","_source":{"action":"user.promote","user":"eve","actor":"mona","created_at":1767225600000}}"#;
+            growth::audit_line(two.appliance.place(), &format!("{entry}\n")).expect("written");
         },
     },
     Attack {

@@ -3,7 +3,7 @@
 
 use crate::support;
 use ghevault_sim::{
-    appliance::commands::mysql,
+    appliance::commands::{elasticsearch, mysql},
     build::git,
     live::{growth, refs},
     seed::Seed,
@@ -129,6 +129,19 @@ const STEPS: &[Step] = &[
     }),
     ("a site is published", |two| growth::page(two.appliance.place(), &mut seed(30)).expect("made")),
     ("the audit log grows", |two| growth::audit_event(two.appliance.place(), &mut seed(40)).expect("made")),
+    ("a site administrator steps down", |two| {
+        let entry = r#"{"_id":"bye","_source":{"action":"user.demote","user":"mona","actor":"mona"}}"#;
+        growth::audit_line(two.appliance.place(), &format!("{entry}\n")).expect("written");
+    }),
+    ("the audit log is exported in another order", |two| {
+        let place = two.appliance.place();
+        let (index, _) = elasticsearch::indices(place).expect("indices").pop().expect("an index");
+        let path = elasticsearch::index_file(place, &index);
+        let text = fs::read_to_string(&path).expect("an index");
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.reverse();
+        fs::write(&path, lines.join("\n") + "\n\n").expect("written");
+    }),
     ("the database grows", |two| {
         mysql::append(two.appliance.place(), "INSERT INTO `x`.`users` VALUES (1,'new','');")
             .expect("appended");

@@ -156,12 +156,20 @@ pub fn page(place: &Place, seed: &mut Seed) -> Result<(), SimError> {
 /// # Errors
 /// The index cannot be written.
 pub fn audit_event(place: &Place, seed: &mut Seed) -> Result<(), SimError> {
+    let id = seed.hex(12);
+    audit_line(place, &search::event(seed, &id))
+}
+
+/// Adds a line to the newest index of the audit log.
+///
+/// # Errors
+/// It cannot be written.
+pub fn audit_line(place: &Place, line: &str) -> Result<(), SimError> {
     use std::io::Write;
     if let Some((index, _)) = elasticsearch::indices(place)?.pop() {
-        let id = seed.hex(12);
         let path = elasticsearch::index_file(place, &index);
         let mut file = fs::OpenOptions::new().append(true).open(&path).on("open", &path)?;
-        file.write_all(search::event(seed, &id).as_bytes()).on("write", path)?;
+        file.write_all(line.as_bytes()).on("write", path)?;
     }
     Ok(())
 }

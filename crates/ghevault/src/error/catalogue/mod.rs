@@ -8,8 +8,9 @@ mod appliance;
 mod keys;
 mod restore;
 mod vault;
+mod verbs;
 
-use super::CommandError;
+use super::{CommandError, Kind};
 use std::{
     collections::BTreeSet,
     fmt::{Debug, Write as _},
@@ -22,8 +23,19 @@ const HEAD: &str = "\
 # Errors
 
 Every error of ghevault's core that ends a command, its exit code ([exit codes](exit-codes.md)) and its hint, as `--json` prints them in `error`,
-`exit_code` and `hint`. Words in capitals stand for what is named at the time; further causes follow after a colon. Wrong flags and settings
-(code 2) say themselves what is expected. A test writes this page from the code, and fails when an error is missing.
+`exit_code` and `hint`. Words in capitals stand for what is named at the time; further causes follow after a colon. What verbs and
+the configuration say of their own stands at the end. A test writes this page from the code, and fails when an error is missing.
+";
+
+/// The page's last part, before its table.
+const OF_VERBS: &str = "
+## Of verbs and the configuration
+
+What a verb finds wrong with its command line, the configuration or what it finds: as it stands in the source, with `…` for a value without a name.
+Unknown flags and settings (code 2) say themselves what is expected.
+
+| Error | Code | What to do |
+| --- | --- | --- |
 ";
 
 /// Errors of one kind, as the page shows them.
@@ -105,6 +117,10 @@ fn page() -> String {
             let (line, hint) = (cell(&error.one_line()), cell(&error.hints.join(" ")));
             let _ = writeln!(page, "| {line} | {} | {hint} |", error.kind.exit_code());
         }
+    }
+    page.push_str(OF_VERBS);
+    for verbs::Written { message, code, hint } in verbs::all() {
+        let _ = writeln!(page, "| {} | {code} | {} |", cell(&message), cell(&hint));
     }
     page
 }
@@ -196,6 +212,16 @@ fn the_page_of_errors_is_what_the_code_says() {
         page == written,
         "docs/errors.md is not what the code says; UPDATE_DOCS=1 writes it anew. First difference: {differs:?}"
     );
+}
+
+#[test]
+fn what_verbs_say_of_their_own_is_on_the_page_of_errors() {
+    let all = verbs::all();
+    assert!(all.len() > 50, "{}", all.len());
+    for verbs::Written { message, hint, .. } in &all {
+        assert!(!message.ends_with('.'), "{message}");
+        assert!(hint.is_empty() || hint.ends_with(['.', '?', ':', '…']), "{message}: {hint}");
+    }
 }
 
 #[test]

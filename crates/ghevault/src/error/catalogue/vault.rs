@@ -135,7 +135,8 @@ fn forget() -> Section {
 }
 
 fn history() -> Section {
-    let samples = vec![HistoryError::Unknown { wanted: text("OWNER/NAME") }];
+    let samples =
+        vec![HistoryError::AuditLog { source: io() }, HistoryError::Unknown { wanted: text("OWNER/NAME") }];
     section("References over time", ("HistoryError", "history/error.rs"), samples)
 }
 
