@@ -36,6 +36,7 @@ pub fn install(settings: &Settings, screen: Screen, daemon: bool) -> CommandResu
                 OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(|error| {
                     CommandError::usage(format!("cannot open the log file {}", path.display()))
                         .because_of(Some(&error))
+                        .hint("`log_file` names it; its folder must be there, and this user must be allowed to write there.")
                 })?;
             (BoxMakeWriter::new(Mutex::new(file)), false)
         }

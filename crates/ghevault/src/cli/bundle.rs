@@ -72,7 +72,9 @@ pub fn run(arguments: &BundleArgs, invocation: &Invocation) -> CommandResult {
     scrub(&mut bundle, &secrets);
     let content = format!("{bundle:#}\n");
     operate::replace(&arguments.to, content.as_bytes(), 0o600).map_err(|error| {
-        CommandError::failure(format!("cannot write {}", arguments.to.display())).because_of(Some(&error))
+        CommandError::failure(format!("cannot write {}", arguments.to.display()))
+            .because_of(Some(&error))
+            .hint("Name a file in a folder that this user may write to.")
     })?;
     let value = json!({ "file": arguments.to, "bytes": content.len() });
     invocation.screen.result(&value, || {

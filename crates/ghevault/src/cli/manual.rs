@@ -35,6 +35,7 @@ pub fn run(arguments: &ManualArgs, json: bool) -> CommandResult {
     written.map_err(|error| {
         CommandError::failure(format!("cannot write the manual to {}", folder.display()))
             .because_of(Some(&error))
+            .hint("Name a folder that this user may write to.")
     })?;
     if json {
         output::json_line(&serde_json::json!({ "pages": pages }));

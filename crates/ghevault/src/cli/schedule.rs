@@ -39,8 +39,7 @@ pub fn run(arguments: &ScheduleArgs, invocation: &Invocation) -> CommandResult {
     let state = StateFolder::open(&invocation.settings.state)?;
     let plans = operation.plans(&state.host_id()?);
     if plans.is_empty() {
-        return Err(CommandError::usage("nothing is scheduled")
-            .hint("Write `[schedule]` with `backup = \"business-hours\"` into ghevault.toml."));
+        return Err(nothing_scheduled());
     }
     let now = Timestamp::now();
     let rows = next(&plans, now, arguments.count.into());
@@ -102,4 +101,10 @@ fn longest_gap(plans: &[Plan], now: Timestamp) -> Option<(Timestamp, Timestamp)>
     let due: Vec<Timestamp> =
         plan.calendar.upcoming(now).map(|one| one.at).take_while(|at| *at < end).take(5_000).collect();
     due.windows(2).map(|pair| (pair[0], pair[1])).max_by_key(|(from, to)| to.duration_since(*from))
+}
+
+/// The error of a daemon without anything to do.
+pub fn nothing_scheduled() -> CommandError {
+    CommandError::usage("nothing is scheduled")
+        .hint("Write `[schedule]` with `backup = \"business-hours\"` into ghevault.toml.")
 }

@@ -61,6 +61,7 @@ pub fn run(arguments: &StatusArgs, invocation: &Invocation) -> CommandResult {
         operate::replace(path, page.as_bytes(), 0o644).map_err(|error| {
             CommandError::failure(format!("cannot write the status page to {}", path.display()))
                 .because_of(Some(&error))
+                .hint("Name a file in a folder that this user may write to.")
         })?;
         invocation.screen.result(&report, || format!("the status page is in {}", path.display()));
     } else {

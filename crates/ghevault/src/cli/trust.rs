@@ -247,7 +247,8 @@ fn ask(one: &Shown) -> CommandResult<Vec<HostKey>> {
     if read > 0 && answer.trim() == "yes" {
         Ok(one.keys.clone())
     } else {
-        Err(CommandError::failure(format!("the host keys of {} were not accepted", one.named)))
+        Err(CommandError::failure(format!("the host keys of {} were not accepted", one.named))
+            .hint("Nothing was pinned. Compare them with the appliance's console and run it again."))
     }
 }
 

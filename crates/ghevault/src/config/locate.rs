@@ -66,7 +66,8 @@ pub fn file(named: Option<&Path>, candidates: &[PathBuf]) -> CommandResult<Optio
     match named {
         Some(path) if path.is_file() => Ok(Some(path.to_owned())),
         Some(path) => {
-            Err(CommandError::usage(format!("the configuration {} does not exist", path.display())))
+            Err(CommandError::usage(format!("the configuration {} does not exist", path.display()))
+                .hint("--config and GHEVAULT_CONFIG name it; without them the usual places are looked at."))
         }
         None => Ok(candidates.iter().find(|path| path.is_file()).cloned()),
     }

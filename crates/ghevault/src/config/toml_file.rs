@@ -16,6 +16,7 @@ pub fn read(path: &Path) -> CommandResult<Layer> {
     let text = fs::read_to_string(path).map_err(|error| {
         CommandError::usage(format!("cannot read the configuration {}", path.display()))
             .because_of(Some(&error))
+            .hint("This user must be allowed to read it, and it must be text in UTF-8.")
     })?;
     parse(&text, path)
 }

@@ -7,7 +7,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    cli::{Invocation, operate},
+    cli::{Invocation, operate, schedule::nothing_scheduled},
     config::{Settings, operation::Operation},
     error::{CommandError, CommandResult, Kind},
 };
@@ -85,8 +85,7 @@ impl Keeper {
         })?;
         let plans = settings.operation.plans(&state.host_id()?);
         if plans.is_empty() {
-            return Err(CommandError::usage("nothing is scheduled")
-                .hint("Write `[schedule]` with `backup = \"business-hours\"` into ghevault.toml."));
+            return Err(nothing_scheduled());
         }
         let (tell, told) = unbounded_channel();
         let arguments = arguments(invocation, &settings, &state)?;
@@ -281,11 +280,12 @@ impl Keeper {
     pub fn reload(&mut self, invocation: &Invocation) -> bool {
         let fresh = invocation.global.settings().and_then(|settings| {
             if settings.state != invocation.settings.state {
-                return Err(CommandError::usage("the state folder cannot be changed while the daemon runs"));
+                return Err(CommandError::usage("the state folder cannot be changed while the daemon runs")
+                    .hint("Stop the daemon, and start it with the new configuration."));
             }
             let plans = settings.operation.plans(&self.state.host_id()?);
             if plans.is_empty() {
-                return Err(CommandError::usage("nothing is scheduled"));
+                return Err(nothing_scheduled());
             }
             let herald = Herald::begin(invocation, &settings, &self.state)?;
             Ok((arguments(invocation, &settings, &self.state)?, settings, plans, herald))

@@ -74,7 +74,8 @@ pub fn run(other: Option<&str>, ciphertext: Option<&str>, invocation: &Invocatio
 fn decoded(text: &str) -> CommandResult<Vec<u8>> {
     let text = Ciphertext::after_prefix(text).unwrap_or(text);
     let ciphertext = Ciphertext::from_base64(text);
-    ciphertext
-        .map(|ciphertext| ciphertext.bytes().to_vec())
-        .ok_or_else(|| CommandError::usage("the other account's ciphertext is no base64"))
+    ciphertext.map(|ciphertext| ciphertext.bytes().to_vec()).ok_or_else(|| {
+        CommandError::usage("the other account's ciphertext is no base64")
+            .hint("Give it as `ghevault key encrypt` prints it there.")
+    })
 }

@@ -66,7 +66,10 @@ pub fn add(
             let password = vault::password_from(invocation, &secret::source(source)?, "the new password")?;
             ring.add_password(name, &password)?;
         }
-        (None, None) => return Err(CommandError::usage("neither a KMS key nor a password is named")),
+        (None, None) => {
+            return Err(CommandError::usage("neither a KMS key nor a password is named")
+                .hint("Give --kms-key KEY or --password-from SOURCE."));
+        }
     }
     invocation.screen.result(&json!({ "added": name }), || format!("the vault has a new key \"{name}\""));
     Ok(())

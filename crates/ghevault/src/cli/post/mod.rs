@@ -355,5 +355,8 @@ fn address(invocation: &Invocation, name: &str, source: &SecretSource) -> Comman
 pub fn text(invocation: &Invocation, key: &str, source: &SecretSource) -> CommandResult<String> {
     let secret = connect::secret(invocation, source, SecretKind::Password, &format!("`{key}`"))?;
     let text = secret.password_text().map(str::to_owned);
-    text.ok_or_else(|| CommandError::usage(format!("what `{key}` gives is no text")))
+    text.ok_or_else(|| {
+        CommandError::usage(format!("what `{key}` gives is no text"))
+            .hint("It is text in UTF-8, alone on one line.")
+    })
 }

@@ -29,7 +29,7 @@ pub fn ask(listen: Option<SocketAddr>) -> CommandResult<SocketAddr> {
         Ok(line) => Err(CommandError::failure(format!(
             "what answers at {address} is no daemon that works: {}",
             line.trim().escape_debug()
-        ))),
+        )).hint("Something else may listen at that address: `daemon.listen` names it. The daemon's log says what it is about.")),
         Err(error) => Err(CommandError::new(Kind::Failure, format!("no daemon answers at {address}"))
             .because_of(Some(&error))
             .hint("Is `ghevault daemon` running, with the same configuration?")),

@@ -61,7 +61,9 @@ fn read_backup_config(
     lookup: &impl Fn(&str) -> Option<String>,
 ) -> CommandResult<backup_utils::Imported> {
     let text = fs::read_to_string(path).map_err(|error| {
-        CommandError::usage(format!("cannot read {}", path.display())).because_of(Some(&error))
+        CommandError::usage(format!("cannot read {}", path.display()))
+            .because_of(Some(&error))
+            .hint("GHE_BACKUP_CONFIG names it; `none` leaves it out.")
     })?;
     let outer = |name: &str| if name == "HOME" { lookup(name) } else { None };
     let mut script = backup_config::parse(&text, outer);

@@ -74,7 +74,9 @@ fn of_source(source: &str) -> Vec<Written> {
 /// The hint in the calls that follow: `.because_of(…)`, `.hint(…)`.
 fn hint(mut rest: &str) -> String {
     loop {
-        let Some(call) = rest.trim_start_matches([')', ' ', '\n']).strip_prefix('.') else { return String::new() };
+        let Some(call) = rest.trim_start_matches([')', ' ', '\n']).strip_prefix('.') else {
+            return String::new();
+        };
         let Some((name, inside)) = call.split_once('(') else { return String::new() };
         let end = closing(inside);
         match name {
@@ -140,12 +142,10 @@ fn errors_are_read_from_source_with_their_hints() {
         CommandError::new(Kind::Damage, "it is broken"),
         CommandError::failure(error.to_string()),
     "#;
-    let written = |message: &str, code, hint: &str| Written { message: message.into(), code, hint: hint.into() };
+    let written =
+        |message: &str, code, hint: &str| Written { message: message.into(), code, hint: hint.into() };
     assert_eq!(
         of_source(source),
-        [
-            written("`KEY` is …, \"no\" (for {x}) number", 2, "Write (one)."),
-            written("it is broken", 13, ""),
-        ]
+        [written("`KEY` is …, \"no\" (for {x}) number", 2, "Write (one)."), written("it is broken", 13, ""),]
     );
 }
