@@ -4,11 +4,12 @@
     benches/proof_cost.py [--scale s|m] [--rounds N] [--results DIR] [--work DIR]
 
 After a first backup come rounds of a backup without changes. Findings are the last part of a backup and can be asked for
-alone: what the vault noted of the newest snapshot is taken out, and `ghevault findings` compares it again. Checkpoint and ref
-digests are what `ghevault witness publish` makes of the newest snapshot for a board that has all the others. From both is taken
-off what `findings --known` costs, which only opens the vault and reads notes. Tally, manifest and signature lie within the backup:
-it says in its log how long they took, and all of that time is counted as processor time. At the end one `ghevault drill --depth full`.
-Writes proof_cost.json. Ends with 1 when a run fails, never because of a time. Needs root.
+alone: what the vault noted of the newest snapshot is taken out, and `ghevault findings` compares it again; what `findings --known`
+costs, which only opens the vault and reads notes, is taken off. Ref digests and the seal (tally, manifest, signature) lie within
+the backup: it says in its log how long they took. Shares are of what a backup would take without the three, by the clock and by
+the processor time of both sides. `publish` is told beside: what `ghevault witness publish` does for a board that has all snapshots
+but the newest, which backups do only when boards are configured. At the end one `ghevault drill --depth full`. Writes
+proof_cost.json. Ends with 1 when a run fails, never because of a time. Needs root.
 """
 
 import argparse
@@ -48,31 +49,31 @@ def one_round(product, door, number):
     [(_, backup)] = product.back_up(door, f"same-{number}")
     fresh = files(notes) - before
     if not fresh:
-        raise measure.RunFailed("the backup noted no findings")
+        raise measure.RunFailed(f"the backup noted no findings")
     for path in fresh:
         path.unlink()
     findings = asked(product, door, f"findings-{number}", "findings")
     known = asked(product, door, f"known-{number}", "findings", "--known")
     publish = asked(product, door, f"publish-{number}", "witness", "publish", "--board", product.work / "board")
-    seal = sealed_in(product.work / f"same-{number}.err")
+    log = product.work / f"same-{number}.err"
+    seal, digests = said_in(log, "sealed"), said_in(log, "ref digests kept")
     if not any(path.exists() for path in fresh):
         raise measure.RunFailed("nothing was compared again")
-    parts = {"seal": seal, "digests": max(publish.client_cpu_s - known.client_cpu_s, 0),
-             "findings": max(findings.client_cpu_s - known.client_cpu_s, 0)}
-    # A backup has the findings in it, but publishes only when boards are configured.
-    base = backup.client_cpu_s - parts["findings"] - seal
+    shares = {}
+    for name, of in (("cpu", lambda run: run.client_cpu_s + run.server_cpu_s), ("wall", lambda run: run.wall_s)):
+        added = seal + digests + max(of(findings) - of(known), 0)
+        shares[f"share_of_{name}"] = round(added / (of(backup) - added), 4)
     return {"backup": asdict(backup), "findings": asdict(findings), "publish": asdict(publish), "known": asdict(known),
-            "cpu_s": {name: round(cost, 4) for name, cost in parts.items()}, "base_cpu_s": round(base, 3),
-            "share_of_cpu": round(sum(parts.values()) / base, 4)}
+            "seal_s": seal, "digests_s": digests} | shares
 
 
-def sealed_in(log):
-    """Seconds that tally, manifest and signature took, as the backup's log says it."""
+def said_in(log, what):
+    """Seconds that a part took, as the backup's log says it."""
     for line in log.read_text().splitlines():
         fields = json.loads(line).get("fields", {}) if line.startswith("{") else {}
-        if fields.get("message") == "sealed":
+        if fields.get("message") == what:
             return fields["seconds"]
-    raise measure.RunFailed("the backup's log does not say how long sealing took")
+    raise measure.RunFailed(f"the backup's log does not say `{what}`")
 
 
 def main():
@@ -104,17 +105,21 @@ def main():
                 rounds = []
                 for number in range(options.rounds):
                     rounds.append(one_round(product, door, number))
-                    print(f"backup {rounds[-1]['backup']['client_cpu_s']} s CPU, proof {rounds[-1]['cpu_s']} s CPU, "
-                          f"share {rounds[-1]['share_of_cpu']:.2%}", flush=True)
+                    last = rounds[-1]
+                    print(f"backup {last['backup']['wall_s']} s; seal {last['seal_s']:.4f} s, digests {last['digests_s']:.4f} s, findings "
+                          f"{last['findings']['wall_s'] - last['known']['wall_s']:.3f} s: {last['share_of_wall']:.1%} of the wall, "
+                          f"{last['share_of_cpu']:.1%} of the processor time", flush=True)
                 drill = asked(product, door, "drill", "drill", "--depth", "full")
                 print(f"drill {drill.wall_s} s, {drill.client_cpu_s} s CPU")
         except measure.RunFailed as failure:
             sys.exit(f"FAILED: {failure}")
     result |= {"rounds": rounds, "median_share_of_cpu": statistics.median(row["share_of_cpu"] for row in rounds),
+               "median_share_of_wall": statistics.median(row["share_of_wall"] for row in rounds),
                "drill": asdict(drill), "load_1m_end": os.getloadavg()[0]}
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / "proof_cost.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(f"written: {options.results}/proof_cost.json, median share {result['median_share_of_cpu']:.2%}")
+    print(f"written: {options.results}/proof_cost.json, median share {result['median_share_of_wall']:.2%} of the wall, "
+          f"{result['median_share_of_cpu']:.2%} of the processor time")
 
 
 if __name__ == "__main__":

@@ -83,6 +83,7 @@ impl<'a> Finished<'a, '_> {
         prune_removals(&mut graft);
         // Repositories that were not taken again keep the digests and names that they had.
         let mut known_refs: HashMap<Vec<u8>, [u8; 32]> = HashMap::new();
+        let (begun, mut digests_s) = (Instant::now(), 0.0);
         if let Some(parent) = ctx.parent {
             known_refs = pages::read_all(ctx.reader, parent, pages::REFS)?;
             for (path, digest) in &known_refs {
@@ -90,6 +91,7 @@ impl<'a> Finished<'a, '_> {
                     refs.entry(path.clone()).or_insert(*digest);
                 }
             }
+            digests_s = begun.elapsed().as_secs_f64();
             for (path, name) in pages::read_all(ctx.reader, parent, pages::NAMES)? {
                 if units.contains_key(&path) {
                     names.entry(path).or_insert(name);
@@ -98,7 +100,10 @@ impl<'a> Finished<'a, '_> {
         }
         write_small(ctx, &mut graft, facts)?;
         write_layers(ctx, &mut graft, pages::UNITS, ctx.known, &units)?;
+        let begun = Instant::now();
         write_layers(ctx, &mut graft, pages::REFS, &known_refs, &refs)?;
+        digests_s += begun.elapsed().as_secs_f64();
+        tracing::debug!(seconds = digests_s, repositories = refs.len(), "ref digests kept");
         write_pages(ctx, &mut graft, pages::NAMES, &names)?;
         let tree = graft.apply(ctx.reader, ctx.writer, ctx.parent)?;
         Ok(Joined { inputs, facts, topology, tree, rows, held, warnings, started: ctx.started, clock })

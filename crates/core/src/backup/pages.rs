@@ -171,6 +171,17 @@ pub fn read_all<D: TryFrom<Vec<u8>>>(
     Ok(known)
 }
 
+/// Whether two snapshots have the very same folder of pages.
+///
+/// # Errors
+/// The vault cannot be read.
+pub fn are_same(reader: &VaultReader, roots: [TreeId; 2], folder: &str) -> Result<bool, VaultError> {
+    let [a, b] =
+        roots.map(|root| reader.node_at(root, folder).map(|node| node.and_then(|node| node.subtree)));
+    let (a, b) = (a?, b?);
+    Ok(a.is_some() && a == b)
+}
+
 /// What a plan needs to know about the pages of a snapshot's folder.
 ///
 /// # Errors

@@ -103,12 +103,16 @@ fn repositories(
     earlier: &[&Snapshot],
     seen: &mut Evidence,
 ) -> Result<(), HistoryError> {
-    let (before, after) = (digests(reader, old.snapshot)?, digests(reader, new.snapshot)?);
+    let before = digests(reader, old.snapshot)?;
+    seen.repositories = before.len() as u64;
+    if pages::are_same(reader, [old.snapshot.tree, new.snapshot.tree], pages::REFS)? {
+        return Ok(());
+    }
+    let after = digests(reader, new.snapshot)?;
     let salt = new.snapshot.id.to_string();
     let mut changed: Vec<&Vec<u8>> =
         before.keys().filter(|path| after.get(*path).is_some_and(|now| *now != before[*path])).collect();
     let vanished: Vec<&Vec<u8>> = before.keys().filter(|path| !after.contains_key(*path)).collect();
-    seen.repositories = before.len() as u64;
     seen.changed = changed.len() as u64;
     let names = if vanished.is_empty() && changed.is_empty() {
         Digests::new()
@@ -179,6 +183,9 @@ fn git_files(
     new: &Whole<'_>,
     seen: &mut Evidence,
 ) -> Result<(), HistoryError> {
+    if pages::are_same(reader, [old.snapshot.tree, new.snapshot.tree], pages::UNITS)? {
+        return Ok(());
+    }
     let units = |whole: &Whole<'_>| pages::read_all::<Vec<u8>>(reader, whole.snapshot.tree, pages::UNITS);
     let (before, after) = (units(old)?, units(new)?);
     let salt = new.snapshot.id.to_string();
