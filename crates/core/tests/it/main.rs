@@ -4,6 +4,7 @@ mod backup_actions;
 mod backup_end_to_end;
 mod backup_faults;
 mod backup_live;
+mod backup_shards;
 mod backup_trees;
 mod channel_contract;
 mod channel_keys;

@@ -23,6 +23,7 @@ mod repair_command;
 mod restore_command;
 mod restore_repo_command;
 mod schedule_command;
+mod shard_command;
 mod snapshots_command;
 mod status_command;
 #[allow(dead_code, reason = "shared with the suites")]

@@ -44,6 +44,8 @@ pub struct Survey {
     pub units: BTreeMap<Vec<u8>, Surveyed>,
     /// Folders named with `FORMAT_PLACE`, e.g. every repository's `objects`.
     pub places: Vec<Vec<u8>>,
+    /// Folders of units that another shard takes.
+    pub elsewhere: Vec<Vec<u8>>,
     /// Regular files seen.
     pub files: u64,
     /// Bytes that they have.
@@ -134,7 +136,7 @@ impl<'a> Surveyor<'a> {
             ours.digest.absorb(&open.digest);
             ours.records.extend_from_slice(&open.records);
         }
-        let Survey { units, places, files, bytes, entries } = other.survey;
+        let Survey { units, places, files, bytes, entries, elsewhere: _ } = other.survey;
         self.survey.units.extend(units);
         self.survey.places.extend(places);
         self.survey.files += files;

@@ -1,0 +1,221 @@
+//! The end of a run: its parts become one sealed snapshot, as one process would have made it. The appliance is not asked.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+
+use super::{
+    SPREAD, choose, merge,
+    part::{self, Part},
+    run::{self, OpenRun, ShardError},
+};
+use crate::{
+    backup::{
+        commit::Keep,
+        context::{CaptureError, Ground},
+        files::survey::Known,
+        join::Finished,
+        pages,
+        report::{BackupReport, DatasetReport},
+        run::{BackupError, Done},
+        settings::{BackupSettings, DATASETS},
+    },
+    progress::{Event, Progress},
+    retention,
+    seal::{Manifest, Seal, SealedRun},
+    state::StateFolder,
+    vault::{Snapshot, SnapshotList, Vault, VaultReader},
+};
+
+/// How long a dead join blocks the vault, at most.
+const LEASE: Duration = Duration::from_mins(2);
+
+/// What joining works with.
+pub struct JoinInputs<'a> {
+    /// Where the parts are, and the snapshot goes.
+    pub vault: &'a Vault,
+    /// The state folder of this host: its seal key signs.
+    pub state: &'a StateFolder,
+    /// Whom to tell.
+    pub progress: &'a dyn Progress,
+    /// Which run; none: the only one that waits.
+    pub run: Option<&'a str>,
+    /// Public keys of shards beside this host's own, base64.
+    pub trusted: &'a [String],
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct JoinReport {
+    /// The snapshot.
+    pub report: BackupReport,
+    /// Whether these very parts had been joined before; nothing was written then.
+    pub already: bool,
+}
+
+/// Joins the parts of a run.
+///
+/// # Errors
+/// There is no such run, a part does not fit it, or the vault fails.
+pub fn join(inputs: &JoinInputs<'_>) -> Result<JoinReport, BackupError> {
+    let clock = Instant::now();
+    let vault = inputs.vault;
+    let lease = vault.lock_for_writing("backup --join", LEASE)?;
+    let list = vault.snapshots()?;
+    let mut warnings: Vec<String> =
+        list.damaged.iter().map(|(id, why)| format!("snapshot {id} is damaged: {why}")).collect();
+    let parts = parts(&list, &mut warnings);
+    let runs = run::all(vault)?;
+    let run = wanted(&runs, &list, inputs.run)?;
+    let mut trusted = inputs.trusted.to_vec();
+    trusted.push(inputs.state.seal_key()?.public());
+    let chosen = choose::choose(&run, parts, &trusted)?;
+    if let Some((snapshot, seal)) = run::joined(&list, &run.name)
+        && let Some(report) = again(snapshot, &seal, &chosen)
+    {
+        return Ok(JoinReport { report, already: true });
+    }
+    let Some(first) = chosen.values().next() else {
+        return Err(ShardError::NoParts { run: run.name }.into());
+    };
+    let parent = match run.parent {
+        None => None,
+        Some(id) => Some(
+            list.snapshots
+                .iter()
+                .find(|one| one.id == id)
+                .ok_or_else(|| ShardError::ParentGone { run: run.name.clone(), snapshot: id })?,
+        ),
+    };
+    let identity = first.record.identity().clone();
+    let held = chosen.values().map(|part| part.record.gate_held_seconds).fold(0.0, f64::max);
+    let settings = BackupSettings { skip: run.skip.clone(), ..BackupSettings::new(run.host.clone()) };
+    let previous = retention::chain(vault, &list)?.pop().map(|seal| seal.hash);
+    let reader = vault.index()?;
+    let writer = vault.writer(&reader, &lease)?;
+    let known = match parent {
+        None => Known::new(),
+        Some(parent) => pages::read_all(&reader, parent.tree, pages::UNITS)?,
+    };
+    let done = deliveries(inputs, &reader, &run, &chosen, &known, &settings)?;
+    let ground = Ground {
+        parent: parent.map(|parent| parent.tree),
+        reader: &reader,
+        writer: &writer,
+        started: run.started,
+    };
+    let keep = Keep { vault, state: inputs.state, settings: &settings };
+    let finished = Finished { keep, ground, known: &known, identity, done, held, warnings, clock };
+    let mut joined = finished.join()?;
+    joined.run = Some(sealed_run(&run, &chosen));
+    let report = joined.commit(writer, &lease, run.parent, previous)?;
+    Ok(JoinReport { report, already: false })
+}
+
+/// All parts that can be read; the others are warnings.
+fn parts(list: &SnapshotList, warnings: &mut Vec<String>) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for snapshot in &list.snapshots {
+        match part::of_snapshot(snapshot) {
+            None => {}
+            Some(Ok(part)) => parts.push(part),
+            Some(Err(why)) => warnings.push(format!("part {} does not count: {why}", snapshot.id.short())),
+        }
+    }
+    parts
+}
+
+/// The run that is meant.
+fn wanted(runs: &[OpenRun], list: &SnapshotList, name: Option<&str>) -> Result<OpenRun, ShardError> {
+    if let Some(name) = name {
+        let found = runs.iter().find(|run| run.name == name).cloned();
+        return found.ok_or_else(|| ShardError::NoRun { run: name.into() });
+    }
+    let now = Timestamp::now();
+    let open: Vec<&OpenRun> =
+        runs.iter().filter(|run| !run.is_abandoned(now) && run::joined(list, &run.name).is_none()).collect();
+    match open[..] {
+        [one] => Ok(one.clone()),
+        _ => Err(ShardError::WhichRun { open: open.iter().map(|run| run.name.clone()).collect() }),
+    }
+}
+
+fn sealed_run(run: &OpenRun, chosen: &BTreeMap<u32, Part>) -> SealedRun {
+    let parts = chosen.iter().map(|(index, part)| (*index, part.snapshot.to_string())).collect();
+    SealedRun { name: run.name.clone(), shards: run.count, parts }
+}
+
+/// The report of a snapshot that has these very parts, or whose parts are gone since.
+fn again(snapshot: &Snapshot, seal: &Seal, chosen: &BTreeMap<u32, Part>) -> Option<BackupReport> {
+    let Manifest { run, .. } = &seal.manifest;
+    let run = run.as_ref()?;
+    let new = chosen.iter().any(|(index, part)| run.parts.get(index) != Some(&part.snapshot.to_string()));
+    if new && run.parts.len() < run.shards as usize {
+        return None;
+    }
+    if new && seal.manifest.outcome != crate::seal::Outcome::Complete {
+        return None;
+    }
+    let manifest = &seal.manifest;
+    let rows = manifest.datasets.iter().map(|(name, row)| DatasetReport {
+        name: name.clone(),
+        outcome: row.outcome,
+        items: row.items,
+        bytes: row.bytes,
+        bytes_read: 0,
+        files_changed: 0,
+        seconds: 0.0,
+        problems: row.problems.clone(),
+    });
+    Some(BackupReport {
+        snapshot: snapshot.id.to_string(),
+        host: manifest.host.clone(),
+        topology: manifest.topology.clone(),
+        outcome: manifest.outcome,
+        datasets: rows.collect(),
+        bytes_read: 0,
+        bytes_added: 0,
+        files_changed: 0,
+        gate_held_seconds: manifest.gate_held_seconds,
+        parent: snapshot.parent.map(|id| id.to_string()),
+        seconds: manifest.seconds,
+        warnings: Vec::new(),
+        part: None,
+        run: Some(run.clone()),
+    })
+}
+
+/// What the chosen parts have of each dataset, put together.
+fn deliveries(
+    inputs: &JoinInputs<'_>,
+    reader: &VaultReader,
+    run: &OpenRun,
+    chosen: &BTreeMap<u32, Part>,
+    known: &Known,
+    settings: &BackupSettings,
+) -> Result<Vec<Done>, BackupError> {
+    let mut done = Vec::new();
+    for name in DATASETS.iter().copied().filter(|name| settings.wants(name)) {
+        inputs.progress.event(Event::Started { part: name, bytes_expected: None });
+        let mut seconds: f64 = 0.0;
+        let mut delivered = BTreeMap::new();
+        for (index, part) in chosen {
+            if let Some(one) = part::take(reader, part, name)? {
+                seconds = seconds.max(one.seconds);
+                delivered.insert(*index, one.result);
+            }
+        }
+        let result = if SPREAD.contains(&name) {
+            merge::spread(name, run.count, delivered, known)
+        } else {
+            let missing = || Err(format!("shard 1/{}: its part is missing", run.count));
+            delivered.remove(&1).unwrap_or_else(missing)
+        };
+        inputs.progress.event(Event::Ended { part: name, ok: result.is_ok() });
+        done.push(Done { name, seconds, result: result.map_err(CaptureError::Unexpected) });
+    }
+    Ok(done)
+}
