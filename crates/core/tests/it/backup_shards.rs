@@ -1,7 +1,7 @@
 //! One snapshot by several shards: what they have together is what one process would have made.
 
 use crate::support::bench;
-use bench::{Bench, listing};
+use bench::{Bench, listing, shard as settings};
 use ghevault_core::{
     appliance::{
         channel::Channel,
@@ -10,11 +10,7 @@ use ghevault_core::{
     },
     backup::{
         BackupError, BackupReport, BackupSettings,
-        shard::{
-            Place, Shard,
-            join::{self, JoinInputs, JoinReport},
-            run::ShardError,
-        },
+        shard::{join::JoinReport, run::ShardError},
     },
     progress::Silent,
     retention::{self, Policy},
@@ -25,19 +21,8 @@ use ghevault_sim::{build::Recipe, harness::Appliance};
 use jiff::Timestamp;
 use std::{fs, sync::Arc, time::Duration};
 
-fn settings(run: &str, index: u32, count: u32) -> BackupSettings {
-    let shard = Shard { run: run.into(), place: Place { index, count } };
-    BackupSettings { shard: Some(shard), ..Bench::settings() }
-}
-
 fn join(bench: &Bench, run: &str) -> Result<JoinReport, BackupError> {
-    join::join(&JoinInputs {
-        vault: &bench.vault,
-        state: &bench.state,
-        progress: &Silent,
-        run: Some(run),
-        trusted: &[],
-    })
+    bench::join_run(bench, Some(run))
 }
 
 /// All shards of a run at once.
@@ -124,7 +109,7 @@ fn shards_of_a_still_appliance_join_to_the_very_tree_of_one_process() {
             assert!(joined.files_changed < 20, "the parent of the run was used: {joined:#?}");
             assert_eq!(joined.parent.as_deref().map(str::len), Some(64));
         }
-        push(&appliance, "by-shards");
+        push(&appliance, &format!("by-shards-{round}"));
     }
     bench.assert_restic_finds_no_fault();
     let restored = bench.restic_restore("latest", "restored");

@@ -20,6 +20,7 @@ mod restore_export;
 mod restore_failures;
 mod restore_folder;
 mod restore_mysql;
+mod shard_failures;
 #[allow(dead_code, reason = "shared with the suites")]
 mod support;
 mod topology_cluster;

@@ -29,7 +29,7 @@ pub struct ShardArgs {
     /// The run that the shard belongs to: a name that all its shards share and no other run had
     #[arg(long, value_name = "NAME", value_parser = name)]
     run: Option<String>,
-    /// Join the parts of a run into one sealed snapshot; without `--run`, of the only one that waits for it. The appliance is not asked
+    /// Join the parts of a run into one sealed snapshot; without `--run`, of the newest that is not complete. The appliance is not asked
     #[arg(
         long,
         conflicts_with_all = ["full", "dataset", "skip", "source", "turn", "allow_replica", "allow_other_appliance", "allow_no_repositories"]
@@ -112,16 +112,44 @@ pub fn join(arguments: &ShardArgs, invocation: &Invocation) -> CommandResult {
     let lasted = SignedDuration::try_from_secs_f64(report.seconds).unwrap_or_default();
     let read_from = Timestamp::now().checked_sub(lasted).ok().filter(|_| !joined.already);
     invocation.note(RunDetails { read_from, ..backup::details(&report) });
-    if !joined.already {
-        return backup::finish(&report, &opened, invocation);
+    let end = if joined.already {
+        told_again(&report, invocation)
+    } else {
+        backup::finish(&report, &opened, invocation)
+    };
+    if let (Some(run), Some(next)) = (&report.run, again(&joined.wanting)) {
+        let name = &run.name;
+        crate::output::complain(&format!(
+            "hint: run what is missing or not whole again, `ghevault backup --shard {next} --run {name}`, then `ghevault backup --join --run {name}`"
+        ));
     }
-    let mut value = serde_json::to_value(&report).unwrap_or_default();
+    end
+}
+
+/// The shards to be run again, as the command line takes them; none when there is nothing to repeat.
+fn again(wanting: &[Place]) -> Option<String> {
+    const SHOWN: usize = 8;
+    let (first, others) = wanting.split_first()?;
+    let more: Vec<String> = others.iter().take(SHOWN - 1).map(ToString::to_string).collect();
+    let left = others.len() - more.len();
+    let mut text = first.to_string();
+    match (more.is_empty(), left) {
+        (true, _) => {}
+        (false, 0) => text += &format!(" (and {})", more.join(", ")),
+        (false, left) => text += &format!(" (and {}, and {left} more)", more.join(", ")),
+    }
+    Some(text)
+}
+
+/// Tells of a snapshot that was made before.
+fn told_again(report: &BackupReport, invocation: &Invocation) -> CommandResult {
+    let mut value = serde_json::to_value(report).unwrap_or_default();
     if let Some(fields) = value.as_object_mut() {
         fields.insert("already_joined".into(), true.into());
     }
     invocation.screen.result(&value, || {
         let run = report.run.as_ref().map_or("", |run| run.name.as_str());
-        format!("the parts of run {run} were joined before; nothing was written\n{}", backup::text(&report))
+        format!("the parts of run {run} were joined before; nothing was written\n{}", backup::text(report))
     });
     match report.outcome {
         Outcome::Complete => Ok(()),
@@ -156,7 +184,7 @@ pub fn what(report: &BackupReport) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::place;
+    use super::{Place, again, place};
 
     fn read(text: &str, variables: &[(&str, &str)]) -> Result<String, String> {
         let lookup = |name: &str| {
@@ -170,6 +198,15 @@ mod tests {
         assert_eq!(read("2/4", &[]).as_deref(), Ok("2/4"));
         assert_eq!(read("auto/4", &[("JOB_COMPLETION_INDEX", "0")]).as_deref(), Ok("1/4"));
         assert_eq!(read("auto/4", &[("AWS_BATCH_JOB_ARRAY_INDEX", "3")]).as_deref(), Ok("4/4"));
+    }
+
+    #[test]
+    fn what_is_to_be_run_again_is_a_command_line_and_not_endless() {
+        let places = |count| (1..=count).map(|index| Place { index, count: 20 }).collect::<Vec<_>>();
+        assert_eq!(again(&[]), None);
+        assert_eq!(again(&places(1)).as_deref(), Some("1/20"));
+        assert_eq!(again(&places(3)).as_deref(), Some("1/20 (and 2/20, 3/20)"));
+        assert!(again(&places(20)).is_some_and(|text| text.ends_with("8/20, and 12 more)")));
     }
 
     #[test]

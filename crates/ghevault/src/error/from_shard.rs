@@ -33,7 +33,7 @@ impl From<ShardError> for CommandError {
                 Kind::Refused,
                 "`ghevault snapshots` shows the parts that there are. The first `ghevault backup --shard` of a name begins its run.",
             ),
-            ShardError::WhichRun { .. } => (
+            ShardError::NoneWaits => (
                 Kind::Refused,
                 "Name the run: `ghevault backup --join --run NAME`. `ghevault snapshots` shows the parts.",
             ),

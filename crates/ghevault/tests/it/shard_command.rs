@@ -1,8 +1,12 @@
 //! `backup --shard` and `--join`: exit codes, what is shown of parts, what they are good for and what not.
 
 use crate::support;
-use ghevault_core::vault::{Password, Vault, VaultLocation};
-use std::time::Duration;
+use ghevault_core::{
+    backup::shard::owner,
+    vault::{Password, Vault, VaultLocation},
+};
+use ghevault_sim::build::git;
+use std::{collections::BTreeMap, fs, path::Path, process::Command, time::Duration};
 use support::{Desk, appliance};
 
 #[test]
@@ -72,10 +76,59 @@ fn what_does_not_fit_is_refused_with_what_to_do() {
     desk.run(&["backup", "--join", "--run", "r"]).exits(14).complains("no run `r` was begun");
     desk.run(&["backup", "--shard", "1/2", "--run", "r"]).exits(0);
     desk.run(&["backup", "--shard", "1/3", "--run", "r"]).exits(14).complains("same N");
-    let partial = desk.run(&["backup", "--join", "--json"]).exits(3).complains("partial: ").json();
-    assert_eq!(partial["outcome"], "partial");
-    let told = partial["datasets"].to_string();
-    assert!(told.contains("shard 2/2: its part is missing"), "{told}");
+    // A missing part: what lacks by name, and what to do, each time that it is asked.
+    for already in [serde_json::Value::Null, true.into()] {
+        let partial = desk.run(&["backup", "--join", "--json"]).exits(3);
+        let partial = partial.complains("hint: ").complains("`ghevault backup --shard 2/2 --run r`").json();
+        assert_eq!((&partial["outcome"], &partial["already_joined"]), (&"partial".into(), &already));
+        let told = partial["datasets"].to_string();
+        assert!(told.contains("shard 2/2: its part is missing"), "{told}");
+        assert!(told.contains("/nw/"), "the routes that lack: {told}");
+    }
+    desk.run(&["verify"]).exits(3);
+    desk.run(&["backup", "--shard", "2/2", "--run", "r"]).exits(0);
+    let done = desk.run(&["backup", "--join", "--run", "r", "--json"]).exits(0);
+    assert_eq!((&done.json()["outcome"], done.stderr.contains("hint: ")), (&"complete".into(), false));
+    desk.run(&["backup", "--shard", "2/2", "--run", "r"]).exits(14).complains("joined already");
+}
+
+#[test]
+fn one_repository_comes_back_from_a_joined_snapshot_that_is_verified_to_the_last_byte() {
+    let (mut appliance, _folder) = appliance(54);
+    let mut desk = Desk::with_vault();
+    desk.trust(&mut appliance);
+    for place in ["1/2", "2/2"] {
+        desk.run(&["backup", "--shard", place, "--run", "r", "--quiet"]).exits(0);
+    }
+    let joined = desk.run(&["backup", "--join", "--json"]).exits(0).json();
+    // The parts are still there, and are no fault.
+    let report = desk.run(&["verify", "--depth", "2", "--json"]).exits(0).json();
+    let rows = report["snapshots"].as_array().expect("rows");
+    let of = |verdict: &str| rows.iter().filter(|row| row["verdict"] == verdict).count();
+    assert_eq!((of("sealed"), of("part"), rows.len()), (1, 2, 3), "{report}");
+    // A repository of each shard: one would come back whatever the join does with the other.
+    let root = appliance.place().repositories();
+    let found = Command::new("find")
+        .args([".", "-path", "*/nw/*.git/info/nwo", "-not", "-path", "*.wiki.git/*"])
+        .current_dir(&root)
+        .output()
+        .expect("find runs");
+    let mut of_shard = BTreeMap::new();
+    for line in String::from_utf8_lossy(&found.stdout).lines() {
+        let path = line.trim_start_matches("./").trim_end_matches("/info/nwo").to_owned();
+        of_shard.entry(owner(format!("repositories/{path}").as_bytes(), 2)).or_insert(path);
+    }
+    assert_eq!(of_shard.len(), 2, "both shards have repositories");
+    for (shard, path) in of_shard {
+        let source = root.join(path);
+        let name = fs::read_to_string(source.join("info/nwo")).expect("a name");
+        let (snapshot, to) = (joined["snapshot"].as_str().expect("an id"), format!("./of-{shard}.git"));
+        let arguments = ["restore", "repo", name.trim(), "--snapshot", snapshot, "--to", &to, "--json"];
+        assert_eq!(desk.run(&arguments).exits(0).json()["outcome"], "complete");
+        let refs = |path: &Path| git::run(path, &["for-each-ref"], b"").expect("git runs");
+        assert_eq!(refs(&desk.path(&to)), refs(&source));
+        git::run(&desk.path(&to), &["fsck", "--strict"], b"").expect("whole");
+    }
 }
 
 #[test]

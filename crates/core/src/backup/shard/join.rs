@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    SPREAD, choose, merge,
+    Place, SPREAD, choose, merge,
     part::{self, Part},
     run::{self, OpenRun, ShardError},
 };
@@ -25,7 +25,7 @@ use crate::{
     },
     progress::{Event, Progress},
     retention,
-    seal::{Manifest, Seal, SealedRun},
+    seal::{Manifest, Outcome, Seal, SealedRun},
     state::StateFolder,
     vault::{Snapshot, SnapshotList, Vault, VaultReader},
 };
@@ -41,7 +41,7 @@ pub struct JoinInputs<'a> {
     pub state: &'a StateFolder,
     /// Whom to tell.
     pub progress: &'a dyn Progress,
-    /// Which run; none: the only one that waits.
+    /// Which run; none: the newest that is not complete.
     pub run: Option<&'a str>,
     /// Public keys of shards beside this host's own, base64.
     pub trusted: &'a [String],
@@ -54,6 +54,8 @@ pub struct JoinReport {
     pub report: BackupReport,
     /// Whether these very parts had been joined before; nothing was written then.
     pub already: bool,
+    /// Shards whose part is missing or not whole.
+    pub wanting: Vec<Place>,
 }
 
 /// Joins the parts of a run.
@@ -69,14 +71,15 @@ pub fn join(inputs: &JoinInputs<'_>) -> Result<JoinReport, BackupError> {
         list.damaged.iter().map(|(id, why)| format!("snapshot {id} is damaged: {why}")).collect();
     let parts = parts(&list, &mut warnings);
     let runs = run::all(vault)?;
-    let run = wanted(&runs, &list, inputs.run)?;
+    let run = wanted(&runs, &list, &parts, inputs.run, &mut warnings)?;
     let mut trusted = inputs.trusted.to_vec();
     trusted.push(inputs.state.seal_key()?.public());
     let chosen = choose::choose(&run, parts, &trusted)?;
     if let Some((snapshot, seal)) = run::joined(&list, &run.name)
         && let Some(report) = again(snapshot, &seal, &chosen)
     {
-        return Ok(JoinReport { report, already: true });
+        let report = BackupReport { warnings, ..report };
+        return Ok(JoinReport { report, already: true, wanting: wanting(&run, &chosen) });
     }
     let Some(first) = chosen.values().next() else {
         return Err(ShardError::NoParts { run: run.name }.into());
@@ -112,7 +115,14 @@ pub fn join(inputs: &JoinInputs<'_>) -> Result<JoinReport, BackupError> {
     let mut joined = finished.join()?;
     joined.run = Some(sealed_run(&run, &chosen));
     let report = joined.commit(writer, &lease, run.parent, previous)?;
-    Ok(JoinReport { report, already: false })
+    Ok(JoinReport { report, already: false, wanting: wanting(&run, &chosen) })
+}
+
+/// The shards to be run again for a complete snapshot.
+fn wanting(run: &OpenRun, chosen: &BTreeMap<u32, Part>) -> Vec<Place> {
+    let whole = |index: u32| chosen.get(&index).is_some_and(|part| part.record.is_whole());
+    let places = (1..=run.count).map(|index| Place { index, count: run.count });
+    places.filter(|place| !whole(place.index)).collect()
 }
 
 /// All parts that can be read; the others are warnings.
@@ -128,19 +138,34 @@ fn parts(list: &SnapshotList, warnings: &mut Vec<String>) -> Vec<Part> {
     parts
 }
 
-/// The run that is meant.
-fn wanted(runs: &[OpenRun], list: &SnapshotList, name: Option<&str>) -> Result<OpenRun, ShardError> {
+/// The run that is meant: without a name, of those that are not complete yet the one that was begun last. Others that have parts are
+/// warnings: nobody comes back to them by himself.
+fn wanted(
+    runs: &[OpenRun],
+    list: &SnapshotList,
+    parts: &[Part],
+    name: Option<&str>,
+    warnings: &mut Vec<String>,
+) -> Result<OpenRun, ShardError> {
     if let Some(name) = name {
         let found = runs.iter().find(|run| run.name == name).cloned();
         return found.ok_or_else(|| ShardError::NoRun { run: name.into() });
     }
     let now = Timestamp::now();
-    let open: Vec<&OpenRun> =
-        runs.iter().filter(|run| !run.is_abandoned(now) && run::joined(list, &run.name).is_none()).collect();
-    match open[..] {
-        [one] => Ok(one.clone()),
-        _ => Err(ShardError::WhichRun { open: open.iter().map(|run| run.name.clone()).collect() }),
+    let complete = |run: &OpenRun| {
+        run::joined(list, &run.name).is_some_and(|(_, seal)| seal.manifest.outcome == Outcome::Complete)
+    };
+    let open = runs.iter().filter(|run| !run.is_abandoned(now) && !complete(run));
+    let newest = open.clone().max_by(|a, b| (a.started, &a.name).cmp(&(b.started, &b.name)));
+    let newest = newest.ok_or(ShardError::NoneWaits)?;
+    let others = open.filter(|run| run.name != newest.name);
+    for run in others.filter(|run| parts.iter().any(|part| part.record.run == run.name)) {
+        let OpenRun { name, started, .. } = run;
+        warnings.push(format!(
+            "run {name}, begun at {started}, is not complete either: `ghevault backup --join --run {name}`"
+        ));
     }
+    Ok(newest.clone())
 }
 
 fn sealed_run(run: &OpenRun, chosen: &BTreeMap<u32, Part>) -> SealedRun {
@@ -156,7 +181,7 @@ fn again(snapshot: &Snapshot, seal: &Seal, chosen: &BTreeMap<u32, Part>) -> Opti
     if new && run.parts.len() < run.shards as usize {
         return None;
     }
-    if new && seal.manifest.outcome != crate::seal::Outcome::Complete {
+    if new && seal.manifest.outcome != Outcome::Complete {
         return None;
     }
     let manifest = &seal.manifest;

@@ -107,12 +107,9 @@ pub enum ShardError {
         /// The name.
         run: String,
     },
-    /// There is not exactly one run that could be meant.
-    #[error("{} in this vault{}", if .open.is_empty() { "no run waits for its end" } else { "several runs wait for their end" }, if .open.is_empty() { String::new() } else { format!(": {}", .open.join(", ")) })]
-    WhichRun {
-        /// Those that are open.
-        open: Vec<String>,
-    },
+    /// No run that could be meant.
+    #[error("no run waits for its end in this vault")]
+    NoneWaits,
     /// Nothing to join.
     #[error("run `{run}` has no part yet")]
     NoParts {

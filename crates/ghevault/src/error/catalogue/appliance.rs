@@ -104,7 +104,7 @@ fn shards() -> Section {
         ShardError::Joined { run: run(), snapshot: text("ID") },
         ShardError::ParentGone { run: run(), snapshot: snapshot() },
         ShardError::NoRun { run: run() },
-        ShardError::WhichRun { open: Vec::new() },
+        ShardError::NoneWaits,
         ShardError::NoParts { run: run() },
         ShardError::Stranger { run: run(), part: text("part 2/4"), key: text("KEY") },
         ShardError::OtherParent { run: run(), part: text("part 2/4") },
