@@ -123,7 +123,7 @@ fn one_repository_comes_back_from_a_joined_snapshot_that_is_verified_to_the_last
         let source = root.join(path);
         let name = fs::read_to_string(source.join("info/nwo")).expect("a name");
         let (snapshot, to) = (joined["snapshot"].as_str().expect("an id"), format!("./of-{shard}.git"));
-        let arguments = ["restore", "repo", name.trim(), "--snapshot", snapshot, "--to", &to, "--json"];
+        let arguments = ["restore", "repo", name.trim(), "--at", snapshot, "--to", &to, "--json"];
         assert_eq!(desk.run(&arguments).exits(0).json()["outcome"], "complete");
         let refs = |path: &Path| git::run(path, &["for-each-ref"], b"").expect("git runs");
         assert_eq!(refs(&desk.path(&to)), refs(&source));
