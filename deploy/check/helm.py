@@ -11,6 +11,7 @@ import helm_python
 GOOD = {
     "helm-daemon": {},
     "helm-cronjob": {"mode": "cronjob"},
+    "helm-shards": {"mode": "shards", "shards": {"count": 8}, "storage": {"className": "efs", "size": "1Gi", "accessMode": "ReadWriteMany"}},
     "helm-all": {
         "image": {"tag": "0.2.0", "pullSecrets": ["registry"]},
         "applianceCidrs": ["192.0.2.10/32", "192.0.2.11/32"],
@@ -20,7 +21,8 @@ GOOD = {
         "tolerations": [{"key": "backup", "operator": "Exists"}],
     },
 }
-BAD = [{"mode": "deployment"}, {"image": {"tag": "latest"}}, {"applianceCidrs": []}, {"uid": 0}, {"replicas": 2}]
+BAD = [{"mode": "deployment"}, {"image": {"tag": "latest"}}, {"applianceCidrs": []}, {"uid": 0}, {"replicas": 2},
+       {"mode": "shards"}, {"mode": "shards", "shards": {"count": 0}}]
 
 
 def main():

@@ -5,6 +5,7 @@ and limits for every pod, probes for what goes on, no name that leads nowhere, a
 """
 
 import argparse
+import json
 import pathlib
 import re
 import subprocess
@@ -105,6 +106,26 @@ def promises(kind, pod, claims, documents):
                     yield f"no {probe} of /healthz"
 
 
+def sharded(document, claims):
+    """What is wrong with a job of several shards: each index is one shard, of as many, and all share one state folder."""
+    spec = document["spec"]["jobTemplate"]["spec"] if document["kind"] == "CronJob" else document["spec"]
+    pod = spec.get("template", {}).get("spec", {})
+    for container in pod.get("containers", []):
+        arguments = container.get("args", [])
+        if "--shard" not in arguments:
+            continue
+        count = arguments[arguments.index("--shard") + 1].removeprefix("auto/")
+        if spec.get("completionMode") != "Indexed" or {str(spec.get("completions")), str(spec.get("parallelism"))} != {count}:
+            yield f"{count} shards are not as many indexes"
+        name = next((one for one in container.get("env", []) if one["name"] == "RUN"), {})
+        if "$(RUN)" not in arguments or "job-name" not in name.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath", ""):
+            yield "its runs have no names of their own"
+        for volume in pod["volumes"]:
+            claim = volume.get("persistentVolumeClaim", {}).get("claimName")
+            if claim and claims.get(claim) != ["ReadWriteMany"]:
+                yield f"the claim {claim} is not for several pods"
+
+
 def guarded(pod, policies):
     """Whether a policy for both directions selects the pod, and lets it out to the appliance."""
     labels = pod["metadata"]["labels"]
@@ -153,6 +174,14 @@ def judge(path, product):
         selector = document["spec"].get("selector", {}).get("matchLabels", {})
         if not selector.items() <= pod["metadata"]["labels"].items():
             yield f"{kind}: selects other pods"
+    shared = {one["metadata"]["name"]: one["spec"]["accessModes"] for one in every if one["kind"] == "PersistentVolumeClaim"}
+    jobs = {json.dumps(one["spec"]) for one in every if one["kind"] == "CronJob"}
+    for document in every:
+        if document["kind"] in ("CronJob", "Job"):
+            faults = [*sharded(document, shared)]
+            yield from (f"{document['kind']} {document['metadata']['name']}: {fault}" for fault in faults)
+    if any("--shard" in job for job in jobs) and not any("--join" in job for job in jobs):
+        yield "nobody joins the shards"
     for document in every:
         if document["kind"] == "CronJob" and document["spec"].get("concurrencyPolicy") != "Forbid":
             yield f"CronJob {document['metadata']['name']}: runs beside itself"

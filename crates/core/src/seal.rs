@@ -117,6 +117,20 @@ pub struct Manifest {
     /// The machines behind the appliance, if it is not a single one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topology: Option<Topology>,
+    /// The sharded run that it was joined from; none for a backup by one host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<SealedRun>,
+}
+
+/// A run of several shards, in the manifest of the snapshot that its parts were joined into.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedRun {
+    /// Its name.
+    pub name: String,
+    /// How many shards it had.
+    pub shards: u32,
+    /// The snapshots of the parts that were joined, by the index of their shard.
+    pub parts: BTreeMap<u32, String>,
 }
 
 /// The form of the manifest that this release writes.
@@ -185,13 +199,19 @@ pub enum SealError {
     Service(#[from] KmsError),
 }
 
+/// Whether a snapshot's description is that of a part of a sharded run: it has a signed record of its own, and no seal.
+#[must_use]
+pub fn is_part(description: &str) -> bool {
+    description.starts_with("{\"ghevault_part\":")
+}
+
 /// Reads and checks the seal of a snapshot from its description and its tree (hexadecimal).
 ///
 /// # Errors
 /// There is none, or it is not what was signed for this tree.
 pub fn read(description: Option<&str>, tree: &str) -> Result<Seal, SealError> {
     let text = description.ok_or(SealError::Missing)?;
-    if !text.trim_start().starts_with('{') {
+    if !text.trim_start().starts_with('{') || is_part(text) {
         return Err(SealError::Missing);
     }
     let envelope: Envelope =
@@ -241,6 +261,7 @@ mod tests {
             program: "ghevault".into(),
             source: Source::Datasets,
             topology: None,
+            run: None,
         }
     }
 

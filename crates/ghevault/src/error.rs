@@ -10,6 +10,7 @@ mod from_core;
 mod from_failover;
 mod from_operation;
 mod from_retention;
+mod from_shard;
 mod from_vault;
 mod from_witness;
 

@@ -16,7 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("verify", &["appliance", "keys", "restore", "seal", "state", "vault"]),
     ("restore", &["appliance", "backup", "keys", "seal", "state", "vault"]),
     ("history", &["backup", "restore", "seal", "vault"]),
-    ("retention", &["quarantine", "seal", "vault"]),
+    ("retention", &["backup", "quarantine", "seal", "vault"]),
     ("quarantine", &["backup", "history", "restore", "retention", "seal", "vault"]),
     ("compare", &["backup", "history", "restore", "retention", "seal", "vault", "witness"]),
     ("history", &["appliance", "backup", "restore", "seal", "vault"]),

@@ -23,6 +23,8 @@ pub struct GateSettings {
     pub wait: Duration,
     /// Who closes it; none leaves the file empty.
     pub owner: Option<GateOwner>,
+    /// Several hold it together: all that give the same text, which is the file's content in place of the owner. Whoever leaves last opens it.
+    pub group: Option<String>,
 }
 
 /// Who closed a gate: the content of its file.
@@ -149,6 +151,9 @@ fn gate_file(repositories: &str) -> String {
 
 /// The shell of the gate. The folder keeps the time that it had before: a snapshot equals the appliance in this, too.
 fn script(settings: &GateSettings) -> LeaseScript {
+    if let Some(group) = &settings.group {
+        return shared_script(settings, group);
+    }
     let drain = settings.drain_s;
     let owner = quote(&settings.owner.as_ref().map(ToString::to_string).unwrap_or_default());
     LeaseScript {
@@ -172,6 +177,65 @@ fn script(settings: &GateSettings) -> LeaseScript {
         ),
         leave: "[ -n \"$said\" ] && [ \"$(mark)\" = \"$said\" ] && sudo rm -f \"$f\" && keep".into(),
     }
+}
+
+/// What begins the content of a gate that several hold.
+const GROUP: &str = "ghevault-run ";
+
+/// The shell of a gate that several hold. Each has a shared lock on the data folder, which the kernel takes back whatever becomes of it, so
+/// that whoever gets it alone is the last one. A second lock, on the folder above, makes looking and creating one step.
+fn shared_script(settings: &GateSettings, group: &str) -> LeaseScript {
+    let drain = settings.drain_s;
+    let group = quote(&format!("{GROUP}{group}"));
+    LeaseScript {
+        label: "pause Git maintenance".into(),
+        prepare: format!(
+            "f={}\nd=${{f%/*}}\nu=${{d%/*}}\nwho={group}\n\
+             keep() {{ [ -n \"$at\" ] && sudo touch -m -d \"@$at\" \"$d\" 2>/dev/null; }}\nmark() {{ sudo stat -c '%i %Y' \"$f\" 2>/dev/null; }}\nsaid=\n\
+             busy() {{ m=$(sudo stat -c %Y \"$f\" 2>/dev/null || date +%s); echo $(( $(date +%s) - m )); exit 5; }}\n\
+             ours() {{ [ \"$(sudo head -c 300 \"$f\" 2>/dev/null)\" = \"$who\" ]; }}\n\
+             exec 9<\"$u\" 8<\"${{u%/*}}/\" || {{ echo \"cannot open $u\"; exit 6; }}\n\
+             flock -s -w 60 9 && flock -w 60 8 || {{ echo \"cannot lock $u\"; exit 6; }}\n\
+             at=$(sudo stat -c %.9Y \"$d\" 2>/dev/null)\n\
+             sudo test -e \"$f\" && ! ours && busy",
+            gate_file(&settings.repositories)
+        ),
+        enter: format!(
+            "sudo test -e \"$f\" || sudo -u git sh -c 'set -C; printf %s \"$2\" > \"$1\"' sh \"$f\" \"$who\" 2>/dev/null\n\
+             ours || {{ sudo test -e \"$f\" && busy; echo \"cannot create $f\"; exit 6; }}\n\
+             said=$(mark)\nkeep\nflock -u 8\nn=0\n\
+             while ps axo args | grep -Eq '^git( -.*)? (nw-repack|gc)( |$)'; do\n\
+             n=$((n+1)); [ $n -gt {drain} ] && {{ echo 'maintenance is still running'; exit 7; }}\n\
+             IFS= read -r -t 1 beat || [ $? -gt 128 ] || exit 8\ndone"
+        ),
+        leave:
+            "[ -n \"$said\" ] && flock -n -x 9 && [ \"$(mark)\" = \"$said\" ] && sudo rm -f \"$f\" && keep"
+                .into(),
+    }
+}
+
+/// Removes a gate that shards of a run have left: its content begins with `vault`, and is not that of `but`. Whoever may write to that vault alone,
+/// or with another run, knows that none of them lives.
+///
+/// # Errors
+/// The appliance cannot be asked.
+pub fn remove_left_by_group(
+    channel: &dyn Channel,
+    repositories: &str,
+    vault: &str,
+    but: Option<&str>,
+) -> Result<bool, ChannelError> {
+    let file = gate_file(repositories);
+    let read = format!("sudo head -c 300 {file} 2>/dev/null");
+    let out = channel.run(&RemoteCommand::new("look who has paused Git maintenance", read.clone()), &[])?;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let group = text.strip_prefix(GROUP).filter(|group| group.starts_with(vault));
+    if group.is_none_or(|group| Some(group) == but) {
+        return Ok(false);
+    }
+    let script = format!("[ \"$({read})\" = {} ] && sudo rm -f {file}", quote(&text));
+    let out = channel.run(&RemoteCommand::new("remove the maintenance gate of a dead run", script), &[])?;
+    Ok(out.exit.status.success())
 }
 
 /// The gate file as it stands on the appliance, if there is one, with its age in seconds.

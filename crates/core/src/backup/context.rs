@@ -2,13 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ffi::OsStr,
     io::{self, Read},
-    os::unix::ffi::OsStrExt,
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use jiff::Timestamp;
+
+pub use super::ground::Ground;
 
 use super::{
     files::{entry_node::Owners, resolve::Trees, survey::Known},
@@ -24,7 +24,7 @@ use crate::{
         quote::quote,
     },
     progress::{Event, Progress},
-    vault::{BlobWriter, DataId, Metadata, Node, NodeType, Tree, TreeId, VaultError, VaultReader},
+    vault::{BlobWriter, DataId, Metadata, Node, Tree, TreeId, VaultError, VaultReader},
 };
 
 /// The surroundings of a run.
@@ -137,6 +137,8 @@ pub struct Captured {
     pub bytes_read: u64,
     /// New or different files.
     pub files_changed: u64,
+    /// All routes that the appliance named, those of other shards among them.
+    pub routes: BTreeSet<Vec<u8>>,
     /// What is missing or stale; makes the dataset partial.
     pub problems: Vec<String>,
     /// What is worth knowing.
@@ -182,68 +184,48 @@ impl Context<'_> {
         Ok(out.stdout)
     }
 
-    /// The node that the parent snapshot has at `path`.
+    /// The part of it that knows the vault alone.
+    #[must_use]
+    pub fn ground(&self) -> Ground<'_> {
+        Ground { parent: self.parent, reader: self.reader, writer: self.writer, started: self.started }
+    }
+
+    /// See [`Ground::parent_node`].
     ///
     /// # Errors
     /// The vault cannot be read.
     pub fn parent_node(&self, path: &[u8]) -> Result<Option<Node>, VaultError> {
-        self.parent.as_ref().map_or(Ok(None), |root| self.reader.node_at(*root, path))
+        self.ground().parent_node(path)
     }
 
-    /// Entries that the parent snapshot has in a folder and that are not among `names`.
+    /// See [`Ground::gone_from`].
     ///
     /// # Errors
     /// The vault cannot be read.
     pub fn gone_from(&self, folder: &[u8], names: &BTreeSet<Vec<u8>>) -> Result<Vec<Vec<u8>>, VaultError> {
-        let Some(tree) = self.parent_node(folder)?.and_then(|node| node.subtree) else {
-            return Ok(Vec::new());
-        };
-        let nodes = self.reader.tree(&tree)?.nodes;
-        let gone =
-            nodes.iter().map(|node| node.name().as_bytes().to_vec()).filter(|name| !names.contains(name));
-        Ok(gone.map(|name| [folder, b"/", &name].concat()).collect())
+        self.ground().gone_from(folder, names)
     }
 
-    /// A file that comes from a command: the parent's node if it has the same content, else a new one.
+    /// See [`Ground::synthetic`].
     ///
     /// # Errors
     /// The vault cannot be read.
     pub fn synthetic(&self, path: &[u8], content: Vec<DataId>, size: u64) -> Result<Node, VaultError> {
-        let before = self.parent_node(path)?;
-        if let Some(before) = before
-            && before.is_file()
-            && before.meta.size == size
-            && before.content.as_ref() == Some(&content)
-        {
-            return Ok(before);
-        }
-        let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
-        let mut node =
-            Node::new_node(OsStr::from_bytes(name), NodeType::File, self.synthetic_meta(0o600, size));
-        node.content = Some(content);
-        Ok(node)
+        self.ground().synthetic(path, content, size)
     }
 
-    /// Facts of a file or folder that has none on the appliance.
+    /// See [`Ground::synthetic_meta`].
     #[must_use]
     pub fn synthetic_meta(&self, mode: u32, size: u64) -> Metadata {
-        Metadata {
-            mode: Some(mode),
-            mtime: Some(self.started),
-            atime: Some(self.started),
-            ctime: Some(self.started),
-            size,
-            ..Metadata::default()
-        }
+        self.ground().synthetic_meta(mode, size)
     }
 
-    /// Stores bytes that are in memory as the file `path`.
+    /// See [`Ground::store_bytes`].
     ///
     /// # Errors
     /// The vault fails.
     pub fn store_bytes(&self, path: &[u8], bytes: &[u8]) -> Result<Node, VaultError> {
-        let stored = self.writer.put_file(&mut &bytes[..])?;
-        self.synthetic(path, stored.content, stored.size)
+        self.ground().store_bytes(path, bytes)
     }
 
     /// Streams a command's output into the file `path`; `gunzip` undoes compression on the way. `whole` looks at the first and last

@@ -43,8 +43,10 @@ pub(super) fn gated(
     let relay = Relay::through(ctx.channel);
     let posts = posts(ctx, &relay, warnings);
     let owner = GateOwner { host: inputs.state.host_id()?, pid: std::process::id() };
-    let gates = take(ctx, &posts, &owner, warnings).inspect_err(|_| ctx.settings.cancel.cancel())?;
-    let left = write_down(ctx, inputs, &gates)?;
+    let shared = Shared::of(inputs);
+    let gates = take(ctx, &posts, &owner, &shared, warnings).inspect_err(|_| ctx.settings.cancel.cancel())?;
+    // A gate of several belongs into nobody's books: another shard may hold it still.
+    let left = if shared.group.is_none() { write_down(ctx, inputs, &gates)? } else { inputs.state.gate()? };
     std::thread::scope(|scope| {
         for name in wanted {
             scope.spawn(move || one(name));
@@ -68,6 +70,7 @@ pub(super) fn gated(
         }
     }
     match lost {
+        None if shared.group.is_some() => Ok(held.as_secs_f64()),
         None => {
             match with(left, closed, &ctx.settings.host) {
                 Some(record) => inputs.state.record_gate(&record)?,
@@ -81,6 +84,22 @@ pub(super) fn gated(
             code: "lost".into(),
         })
         .into()),
+    }
+}
+
+/// By what a gate of several shards is known.
+struct Shared {
+    /// What the gates of all runs into this vault begin with.
+    vault: String,
+    /// The content of this run's gate; none for a backup by one host.
+    group: Option<String>,
+}
+
+impl Shared {
+    fn of(inputs: &BackupInputs<'_>) -> Self {
+        let vault = format!("{}/", &inputs.vault.id()[..inputs.vault.id().len().min(16)]);
+        let group = inputs.settings.shard.as_ref().map(|shard| format!("{vault}{}", shard.run));
+        Self { vault, group }
     }
 }
 
@@ -150,6 +169,7 @@ fn take<'a>(
     ctx: &Context<'_>,
     posts: &'a [Post<'a>],
     owner: &GateOwner,
+    shared: &Shared,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<(&'a Post<'a>, Gate)>, GateError> {
     let repositories = format!("{}/repositories", ctx.settings.data_root);
@@ -158,15 +178,18 @@ fn take<'a>(
         drain_s: ctx.settings.drain_s,
         wait,
         owner: Some(owner.clone()),
+        group: shared.group.clone(),
     };
     let healed = Mutex::new(Vec::new());
     let one = |post: &Post<'_>| match Gate::take(&*post.channel, &settings(Duration::ZERO)) {
         Err(GateError::Busy { .. }) => {
             // Closed by a run of ours that died, or whose machine died, before it could write that down.
-            if gate::remove_left(&*post.channel, &repositories, &owner.host, runs_elsewhere)
+            let channel = &*post.channel;
+            let left = gate::remove_left(channel, &repositories, &owner.host, runs_elsewhere)
                 .map_err(LeaseError::Channel)?
-                && let Ok(mut healed) = healed.lock()
-            {
+                || gate::remove_left_by_group(channel, &repositories, &shared.vault, shared.group.as_deref())
+                    .map_err(LeaseError::Channel)?;
+            if left && let Ok(mut healed) = healed.lock() {
                 healed.push(shown(&post.name).to_owned());
             }
             let wait = if post.needed { ctx.settings.gate_wait } else { Duration::ZERO };

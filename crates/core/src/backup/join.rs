@@ -6,24 +6,25 @@ use std::{
 };
 
 use super::{
-    commit::Joined,
-    context::{CaptureError, Captured, Context},
+    commit::{Identity, Joined, Keep},
+    context::{CaptureError, Captured, Ground},
+    files::survey::Known,
     layers, pages,
     report::DatasetReport,
-    run::{BackupError, BackupInputs, Done},
+    run::{BackupError, Done},
 };
 use crate::{
-    appliance::facts::Facts,
-    seal::{Outcome, Topology},
+    seal::Outcome,
     vault::{DirNode, Graft, VaultError},
 };
 
 /// A run whose datasets have ended, before its snapshot.
 pub(super) struct Finished<'a, 'c> {
-    pub(super) inputs: &'a BackupInputs<'a>,
-    pub(super) ctx: &'c Context<'c>,
-    pub(super) facts: &'a Facts,
-    pub(super) topology: Option<Topology>,
+    pub(super) keep: Keep<'a>,
+    pub(super) ground: Ground<'c>,
+    /// Unit digests of the parent.
+    pub(super) known: &'c Known,
+    pub(super) identity: Identity,
     pub(super) done: Vec<Done>,
     pub(super) held: f64,
     pub(super) warnings: Vec<String>,
@@ -33,7 +34,8 @@ pub(super) struct Finished<'a, 'c> {
 impl<'a> Finished<'a, '_> {
     /// Joins what the datasets contributed into one tree.
     pub(super) fn join(self) -> Result<Joined<'a>, BackupError> {
-        let Self { inputs, ctx, facts, topology, done, held, mut warnings, clock } = self;
+        let Self { keep, ground, known, identity, done, held, mut warnings, clock } = self;
+        let ctx = &ground;
         let mut graft = Graft::default();
         let mut units: BTreeMap<Vec<u8>, [u8; 16]> = BTreeMap::new();
         let mut refs: BTreeMap<Vec<u8>, [u8; 32]> = BTreeMap::new();
@@ -71,10 +73,10 @@ impl<'a> Finished<'a, '_> {
             });
         }
         // A dataset that failed or was left out keeps what the parent has, with the digests of that.
-        for (path, digest) in ctx.known {
+        for (path, digest) in known {
             let name = path.split(|b| *b == b'/').next().unwrap_or_default();
             let name = String::from_utf8_lossy(name);
-            if lost.contains(&*name) || !ctx.settings.wants(&name) {
+            if lost.contains(&*name) || !keep.settings.wants(&name) {
                 units.insert(path.clone(), *digest);
             }
         }
@@ -98,20 +100,20 @@ impl<'a> Finished<'a, '_> {
                 }
             }
         }
-        write_small(ctx, &mut graft, facts)?;
-        write_layers(ctx, &mut graft, pages::UNITS, ctx.known, &units)?;
+        write_small(ctx, &mut graft, &identity)?;
+        write_layers(ctx, &mut graft, pages::UNITS, known, &units)?;
         let begun = Instant::now();
         write_layers(ctx, &mut graft, pages::REFS, &known_refs, &refs)?;
         digests_s += begun.elapsed().as_secs_f64();
         tracing::debug!(seconds = digests_s, repositories = refs.len(), "ref digests kept");
         write_pages(ctx, &mut graft, pages::NAMES, &names)?;
         let tree = graft.apply(ctx.reader, ctx.writer, ctx.parent)?;
-        Ok(Joined { inputs, facts, topology, tree, rows, held, warnings, started: ctx.started, clock })
+        Ok(Joined { keep, identity, tree, rows, held, warnings, started: ground.started, clock, run: None })
     }
 }
 
 /// Items of earlier snapshots that a complete dataset does not have any more (a secret that was unset, SAML keys that are gone).
-fn drop_gone_items(ctx: &Context<'_>, rows: &[DatasetReport], graft: &mut Graft) -> Result<(), VaultError> {
+fn drop_gone_items(ctx: &Ground<'_>, rows: &[DatasetReport], graft: &mut Graft) -> Result<(), VaultError> {
     let Some(parent) = ctx.parent else { return Ok(()) };
     let complete = |name: &str| rows.iter().any(|row| row.name == name && row.outcome == Outcome::Complete);
     for node in ctx.reader.tree(&parent)?.nodes {
@@ -156,7 +158,7 @@ const MADE: &[&str] = &[
 ];
 
 /// What only a parent that was taken over has: the record of that, incremental chains, measurements of backup-utils.
-fn drop_taken_over(ctx: &Context<'_>, graft: &mut Graft) -> Result<(), VaultError> {
+fn drop_taken_over(ctx: &Ground<'_>, graft: &mut Graft) -> Result<(), VaultError> {
     let Some(parent) = ctx.parent else { return Ok(()) };
     let record = "ghevault/import.json";
     if ctx.reader.node_at(parent, record)?.is_none() {
@@ -183,9 +185,9 @@ fn prune_removals(graft: &mut Graft) {
 }
 
 /// Version and strategy, as backup-utils writes them (contract §4.3).
-fn write_small(ctx: &Context<'_>, graft: &mut Graft, facts: &Facts) -> Result<(), VaultError> {
-    let version = format!("v{}\n", facts.version_text);
-    let strategy = if ctx.machines.cluster() { "cluster\n" } else { "rsync\n" };
+fn write_small(ctx: &Ground<'_>, graft: &mut Graft, identity: &Identity) -> Result<(), VaultError> {
+    let version = format!("v{}\n", identity.version);
+    let strategy = if identity.cluster { "cluster\n" } else { "rsync\n" };
     for (path, text) in [("version", version.as_str()), ("strategy", strategy)] {
         graft.replace.insert(path.into(), ctx.store_bytes(path.as_bytes(), text.as_bytes())?);
     }
@@ -194,7 +196,7 @@ fn write_small(ctx: &Context<'_>, graft: &mut Graft, facts: &Facts) -> Result<()
 
 /// The records of one kind, over those of the parent, which are `before`.
 fn write_layers<V: AsRef<[u8]> + PartialEq>(
-    ctx: &Context<'_>,
+    ctx: &Ground<'_>,
     graft: &mut Graft,
     folder: &str,
     before: &HashMap<Vec<u8>, V>,
@@ -215,7 +217,7 @@ fn write_layers<V: AsRef<[u8]> + PartialEq>(
 
 /// The plain pages of names; pages that are empty now are removed.
 fn write_pages(
-    ctx: &Context<'_>,
+    ctx: &Ground<'_>,
     graft: &mut Graft,
     folder: &str,
     records: &BTreeMap<Vec<u8>, Vec<u8>>,
@@ -230,7 +232,7 @@ fn write_pages(
     Ok(())
 }
 
-fn report(name: &str, seconds: f64, captured: &Captured) -> DatasetReport {
+pub(super) fn report(name: &str, seconds: f64, captured: &Captured) -> DatasetReport {
     let outcome = if captured.problems.is_empty() { Outcome::Complete } else { Outcome::Partial };
     DatasetReport {
         name: name.into(),
@@ -244,7 +246,7 @@ fn report(name: &str, seconds: f64, captured: &Captured) -> DatasetReport {
     }
 }
 
-fn failed(name: &str, seconds: f64, source: &CaptureError) -> DatasetReport {
+pub(super) fn failed(name: &str, seconds: f64, source: &CaptureError) -> DatasetReport {
     DatasetReport {
         name: name.into(),
         outcome: Outcome::Failed,

@@ -6,6 +6,7 @@ pub mod courtesy;
 pub mod dataset;
 pub mod files;
 mod gated;
+mod ground;
 mod guard;
 mod heal;
 pub mod host_keys;
@@ -19,12 +20,13 @@ pub mod report;
 pub mod run;
 mod serving;
 pub mod settings;
+pub mod shard;
 pub mod spread;
 mod still;
 pub mod unit;
 
 pub(crate) use guard::same_appliance;
 
-pub use report::{BackupReport, DatasetReport};
+pub use report::{BackupReport, DatasetReport, PartReport};
 pub use run::{BackupError, BackupInputs, run};
 pub use settings::{BackupSettings, CancelToken, DATASETS};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::seal::{Outcome, Topology};
+use crate::seal::{Outcome, SealedRun, Topology};
 
 /// One dataset of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -23,6 +23,19 @@ pub struct DatasetReport {
     pub seconds: f64,
     /// What went wrong; empty for a complete dataset.
     pub problems: Vec<String>,
+}
+
+/// What a shard has of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PartReport {
+    /// The name of the run.
+    pub run: String,
+    /// Which shard, from 1 on.
+    pub index: u32,
+    /// How many shards there are.
+    pub count: u32,
+    /// Routes of repositories and gists that are this shard's.
+    pub routes: u64,
 }
 
 /// A whole run.
@@ -53,4 +66,10 @@ pub struct BackupReport {
     pub seconds: f64,
     /// Things to know that do not make the snapshot partial.
     pub warnings: Vec<String>,
+    /// Which part of a run this is; then it is no snapshot of the appliance before the parts are joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<PartReport>,
+    /// The run whose parts were joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<SealedRun>,
 }

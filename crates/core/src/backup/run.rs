@@ -8,6 +8,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
+    commit::{Identity, Keep},
     context::{CaptureError, Captured, Context},
     dataset,
     files::{entry_node::Owners, survey::Known},
@@ -19,15 +20,20 @@ use super::{
     pages,
     report::BackupReport,
     settings::{BackupSettings, DATASETS},
+    shard::{
+        Shard,
+        part::Share,
+        run::{self as shard_run, OpenRun, ShardError},
+    },
     still::{rival, still_the_same},
 };
 use crate::{
     appliance::{channel::Channel, facts, fleet::Nodes, gate::GateError},
     progress::{Event, Progress},
     retention,
-    seal::{self, Seal, SealError, SealKey},
+    seal::{self, Outcome, Seal, SealError, SealKey},
     state::{StateError, StateFolder},
-    vault::{Snapshot, SnapshotId, TreeId, Vault, VaultError, tree_hex},
+    vault::{Snapshot, SnapshotId, SnapshotList, TreeId, Vault, VaultError, WriteLease, tree_hex},
 };
 
 /// How long a dead backup blocks the vault for the next one, at most.
@@ -112,6 +118,9 @@ pub enum BackupError {
     /// The seal could not be made.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// A shard does not fit its run, or the run cannot be joined.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
 }
 
 /// One dataset's result with its time.
@@ -135,7 +144,10 @@ pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
     let started = Timestamp::now();
     let clock = Instant::now();
     let settings = inputs.settings;
-    let lease = inputs.vault.lock_for_writing("backup", LEASE)?;
+    let lease = match &settings.shard {
+        None => inputs.vault.lock_for_writing("backup", LEASE)?,
+        Some(shard) => inputs.vault.lock_for_part(&format!("shard {}", shard.place), &shard.run, LEASE)?,
+    };
     let facts = facts::probe(inputs.channel, &settings.data_root, &settings.host)?;
     let mut warnings = guard(&facts, settings)?;
     if let Some(rival) = rival(inputs.channel, &facts) {
@@ -159,14 +171,26 @@ pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
         })
         .collect();
     let promoted = same_appliance(&sealed, &facts, inputs.channel, settings, &mut warnings)?;
-    let parent = sealed.last().map(|(snapshot, _)| Parent { id: snapshot.id, tree: snapshot.tree });
+    let newest = sealed.last().map(|(snapshot, _)| Parent { id: snapshot.id, tree: snapshot.tree });
+    let open = match &settings.shard {
+        None => None,
+        Some(shard) => Some(open_run(inputs, shard, &lease, &facts, newest.as_ref(), &list)?),
+    };
+    let parent = match &open {
+        None => newest,
+        Some(run) => parent_of(run, &list)?,
+    };
     let previous = retention::chain(inputs.vault, &list)?.pop().map(|seal| seal.hash);
 
     let reader = inputs.vault.index()?;
     let writer = inputs.vault.writer(&reader, &lease)?;
-    let known = parent
+    let mut known: Known = parent
         .as_ref()
         .map_or_else(|| Ok(Known::new()), |parent| pages::read_all(&reader, parent.tree, pages::UNITS))?;
+    if let Some(shard) = &settings.shard {
+        known.retain(|path, _| shard.takes(path));
+    }
+    let moment = open.as_ref().map(|run| run.started).or(settings.moment).unwrap_or(started);
     let owners = Owners::parse(&facts.passwd, &facts.group);
     let ctx = Context {
         channel: inputs.channel,
@@ -181,7 +205,7 @@ pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
         writer: &writer,
         progress: inputs.progress,
         owners: &owners,
-        started,
+        started: moment,
         promoted,
     };
     let ran = capture_all(&ctx, inputs, &mut warnings);
@@ -190,10 +214,60 @@ pub fn run(inputs: &BackupInputs<'_>) -> Result<BackupReport, BackupError> {
     if settings.cancel.is_cancelled() {
         return Err(BackupError::Cancelled);
     }
-    let topology = machines.sealed();
-    let run = Finished { inputs, ctx: &ctx, facts: &facts, topology, done, held, warnings, clock };
+    let identity = Identity {
+        uuid: facts.uuid.clone(),
+        version: facts.version_text.clone(),
+        host_key: inputs.channel.host_key().unwrap_or_default(),
+        cluster: machines.cluster(),
+        topology: machines.sealed(),
+    };
+    let ground = ctx.ground();
+    if let (Some(shard), Some(run)) = (&settings.shard, &open) {
+        let seconds = clock.elapsed().as_secs_f64();
+        let share = Share { inputs, shard, run, ground, identity, done, held, warnings, started, seconds };
+        let written = share.write()?;
+        return written.commit(inputs, writer, &lease);
+    }
+    let keep = Keep { vault: inputs.vault, seal_key: inputs.seal_key, settings };
+    let run = Finished { keep, ground, known: &known, identity, done, held, warnings, clock };
     let joined = run.join()?;
     joined.commit(writer, &lease, parent.as_ref().map(|parent| parent.id), previous)
+}
+
+/// The run that a shard belongs to: as another shard began it, or begun here, on the newest snapshot.
+fn open_run(
+    inputs: &BackupInputs<'_>,
+    shard: &Shard,
+    lease: &WriteLease,
+    facts: &facts::Facts,
+    newest: Option<&Parent>,
+    list: &SnapshotList,
+) -> Result<OpenRun, BackupError> {
+    if let Some((snapshot, seal)) = shard_run::joined(list, &shard.run)
+        && seal.manifest.outcome == Outcome::Complete
+    {
+        let snapshot = snapshot.id.to_string();
+        return Err(ShardError::Joined { run: shard.run.clone(), snapshot }.into());
+    }
+    let mine = OpenRun {
+        name: shard.run.clone(),
+        count: shard.place.count,
+        host: inputs.settings.host.clone(),
+        uuid: facts.uuid.clone(),
+        version: facts.version_text.clone(),
+        started: inputs.settings.moment.unwrap_or_else(Timestamp::now),
+        parent: newest.map(|parent| parent.id),
+        skip: inputs.settings.skip.clone(),
+    };
+    Ok(shard_run::open(inputs.vault, lease, mine, shard.place)??)
+}
+
+/// The snapshot that a run builds on.
+fn parent_of(run: &OpenRun, list: &SnapshotList) -> Result<Option<Parent>, ShardError> {
+    let Some(id) = run.parent else { return Ok(None) };
+    let found = list.snapshots.iter().find(|one| one.id == id);
+    let found = found.ok_or_else(|| ShardError::ParentGone { run: run.name.clone(), snapshot: id })?;
+    Ok(Some(Parent { id, tree: found.tree }))
 }
 
 /// Runs the datasets beside each other: those that need the gate inside it, the others meanwhile.

@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use super::{courtesy::Courtesy, mssql::Cadence};
+use jiff::Timestamp;
+
+use super::{courtesy::Courtesy, mssql::Cadence, shard::Shard};
 use crate::appliance::facts::Facts;
 
 /// A flag that ends a run early and cleanly; shared with whoever may want to set it.
@@ -94,6 +96,10 @@ pub struct BackupSettings {
     pub gate_wait: Duration,
     /// Longest silence of the appliance while it exports or reads.
     pub idle: Duration,
+    /// Which part of a sharded run is captured; none: everything.
+    pub shard: Option<Shard>,
+    /// The moment that the snapshot shows, if it is another than the start: that of the whole run.
+    pub moment: Option<Timestamp>,
     /// Ends the run early.
     pub cancel: CancelToken,
 }
@@ -119,6 +125,8 @@ impl BackupSettings {
             courtesy: Courtesy::default(),
             gate_wait: Duration::from_mins(1),
             idle: Duration::from_mins(10),
+            shard: None,
+            moment: None,
             cancel: CancelToken::new(),
         }
     }
@@ -137,10 +145,10 @@ impl BackupSettings {
         fitting
     }
 
-    /// Whether a dataset is wanted.
+    /// Whether a dataset is wanted: by the user, and of this shard if it is one.
     #[must_use]
     pub fn wants(&self, dataset: &str) -> bool {
-        !self.skip.contains(dataset)
+        !self.skip.contains(dataset) && self.shard.as_ref().is_none_or(|shard| shard.has(dataset))
     }
 }
 

@@ -296,6 +296,7 @@ impl Sealing<'_> {
             program: concat!("ghevault ", env!("CARGO_PKG_VERSION")).into(),
             source: self.source,
             topology: None,
+            run: None,
         };
         let description = self.seal_key.seal(&manifest)?;
         let hash = crate::seal::read(Some(&description), &tree_hex(&finished.tree))?.hash;

@@ -313,6 +313,8 @@ impl Service<'_> {
             snapshot: id.to_string(),
             host: inputs.settings.host.clone(),
             topology: None,
+            part: None,
+            run: None,
             outcome: finished.outcome(),
             bytes_read: sum(|row| row.bytes_read),
             bytes_added: stats.bytes_stored,

@@ -14,6 +14,7 @@ use super::{
     plan::{Decision, RetentionPlan},
 };
 use crate::{
+    backup::shard::run,
     progress::{Event, Progress},
     vault::{SnapshotId, Vault, VaultError, WriteLease},
 };
@@ -84,6 +85,11 @@ pub fn carry_out(
             progress.event(Event::Advanced { part: PART, bytes: 0, items: 1 });
         }
         progress.event(Event::Ended { part: PART, ok: true });
+    }
+    // Parts are let go with their run; a record that stays keeps its name from being used again.
+    let left = |decision: &&Decision| decision.worth == "part" && !forgotten.contains(&decision.snapshot);
+    if !plan.decisions.iter().any(|decision| left(&decision)) {
+        run::drop_records(vault, &gathered.ended_runs);
     }
     Ok(ForgetReport { plan, dry_run: false, forgotten })
 }

@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 
 use super::{
     holds::{self, Hold},
+    parts::Parts,
     plan::{Candidate, Ghost, Worth},
 };
 use crate::{
+    backup::shard::part,
     quarantine,
     seal::{
         self, Outcome, Seal, SealError,
@@ -58,6 +60,8 @@ pub struct Gathered {
     pub holds: BTreeMap<SnapshotId, Hold>,
     /// Names of the record files that `ghosts` came from.
     pub(super) files: Vec<(String, ForgottenFile)>,
+    /// Sharded runs that are joined or abandoned.
+    pub(super) ended_runs: Vec<String>,
 }
 
 /// Reads snapshots, records and holds.
@@ -67,14 +71,19 @@ pub struct Gathered {
 pub fn gather(vault: &Vault, now: Timestamp) -> Result<Gathered, VaultError> {
     let list = vault.snapshots()?;
     let quarantined = quarantine::quarantined_snapshots(vault, &list)?;
+    let parts = Parts::of(vault, &list)?;
     let mut candidates: Vec<Candidate> = list
         .snapshots
         .iter()
         .map(|snapshot| Candidate {
             id: snapshot.id,
             time: snapshot.time,
-            worth: worth(snapshot),
+            worth: match part::of_snapshot(snapshot) {
+                Some(part) => parts.worth(part, now),
+                None => worth(snapshot),
+            },
             quarantine: quarantined.get(&snapshot.id).map(|one| one.reason.clone()),
+            needed: parts.needs(snapshot.id, now),
         })
         .collect();
     candidates.extend(list.damaged.iter().map(|(id, why)| Candidate {
@@ -82,10 +91,12 @@ pub fn gather(vault: &Vault, now: Timestamp) -> Result<Gathered, VaultError> {
         time: Timestamp::UNIX_EPOCH,
         worth: Worth::Broken(why.to_string()),
         quarantine: None,
+        needed: None,
     }));
     let files = vault.records::<ForgottenFile>(FOLDER)?;
     let ghosts = files.iter().flat_map(|(_, file)| file.forgotten.clone()).map(Forgotten::ghost).collect();
-    Ok(Gathered { candidates, ghosts, holds: holds::active(vault, now)?, files })
+    let ended_runs = parts.ended(now);
+    Ok(Gathered { candidates, ghosts, holds: holds::active(vault, now)?, files, ended_runs })
 }
 
 fn worth(snapshot: &Snapshot) -> Worth {

@@ -10,6 +10,7 @@ mod forget;
 mod gather;
 mod holds;
 mod lanes;
+mod parts;
 mod plan;
 mod policy;
 mod rules;

@@ -26,6 +26,8 @@ pub enum Worth {
     Complete(Link),
     /// Sealed, and something is missing.
     Partial(Link),
+    /// A part of a sharded run: why it stays, or why it may go.
+    Part(Result<String, String>),
     /// No seal: another program made it.
     Foreign,
     /// A seal that is wrong, or a file that cannot be read.
@@ -37,6 +39,7 @@ impl Worth {
         match self {
             Self::Complete(_) => "complete",
             Self::Partial(_) => "partial",
+            Self::Part(_) => "part",
             Self::Foreign => "unsealed",
             Self::Broken(_) => "broken",
         }
@@ -54,6 +57,8 @@ pub struct Candidate {
     pub worth: Worth,
     /// Why it is in quarantine, if it is.
     pub quarantine: Option<String>,
+    /// The sharded run that builds on it and is not joined yet.
+    pub needed: Option<String>,
 }
 
 /// A complete snapshot that was forgotten; its place in the chain is remembered.
@@ -72,7 +77,7 @@ pub struct Decision {
     pub snapshot: SnapshotId,
     /// The moment that its file names.
     pub time: Timestamp,
-    /// `complete`, `partial`, `unsealed` or `broken`.
+    /// `complete`, `partial`, `part`, `unsealed` or `broken`.
     pub worth: &'static str,
     /// Whether it stays.
     pub keep: bool,
@@ -119,6 +124,14 @@ pub enum NamedRefusal {
         /// Why, in the words of whoever held it.
         reason: String,
     },
+    /// A sharded run that is not joined yet builds on it.
+    #[error("run `{run}` builds on snapshot {} and is not joined yet", .snapshot.short())]
+    Needed {
+        /// Which.
+        snapshot: SnapshotId,
+        /// The run.
+        run: String,
+    },
     /// It is in quarantine, or the last good one before one that is.
     #[error("snapshot {} {why}", .snapshot.short())]
     Quarantine {
@@ -161,6 +174,7 @@ pub fn plan(
             reasons[at].push(hold.words());
         }
         match &candidate.worth {
+            Worth::Part(Ok(why)) => reasons[at].push(why.clone()),
             Worth::Foreign => reasons[at].push("made by another program".into()),
             Worth::Broken(why) => {
                 reasons[at].push("left as evidence".into());
@@ -172,6 +186,9 @@ pub fn plan(
                 remarks.push(Remark { snapshot: Some(candidate.id), text });
             }
             _ => {}
+        }
+        if let Some(run) = &candidate.needed {
+            reasons[at].push(format!("run {run} builds on it and is not joined yet"));
         }
         if let Some(why) = &candidate.quarantine {
             reasons[at].push("in quarantine until it is acknowledged".into());
@@ -190,7 +207,11 @@ pub fn plan(
             time: candidate.time,
             worth: candidate.worth.word(),
             keep: !reasons.is_empty(),
-            reasons: if reasons.is_empty() { vec![chain.why_not(candidate).into()] } else { reasons },
+            reasons: match &candidate.worth {
+                Worth::Part(Err(why)) if reasons.is_empty() => vec![why.clone()],
+                _ if reasons.is_empty() => vec![chain.why_not(candidate).into()],
+                _ => reasons,
+            },
             link: match &candidate.worth {
                 Worth::Complete(link) => Some(link.clone()),
                 _ => None,
@@ -225,6 +246,9 @@ pub fn named(
     for name in names {
         if let Some(hold) = holds.get(name) {
             return Err(NamedRefusal::Held { snapshot: *name, reason: hold.reason.clone() });
+        }
+        if let Some(run) = candidates.iter().find(|one| one.id == *name).and_then(|one| one.needed.clone()) {
+            return Err(NamedRefusal::Needed { snapshot: *name, run });
         }
         let refuse = |why| Err(NamedRefusal::Quarantine { snapshot: *name, why });
         let in_quarantine = || candidates.iter().filter(|one| one.quarantine.is_some());

@@ -25,6 +25,7 @@ fn complete(number: usize, previous: Option<usize>, hour: i64) -> Candidate {
         time: at(hour),
         worth: Worth::Complete(link(number, previous, hour)),
         quarantine: None,
+        needed: None,
     }
 }
 
@@ -90,7 +91,7 @@ fn partial_ones_stay_until_a_newer_one_is_complete() {
     let mut candidates = line(&[1, 10]);
     for (number, previous, hour) in [(10, 0, 5), (11, 1, 12), (12, 0, 6)] {
         let worth = Worth::Partial(link(number, Some(previous), hour));
-        candidates.push(Candidate { id: id(number), time: at(hour), worth, quarantine: None });
+        candidates.push(Candidate { id: id(number), time: at(hour), worth, quarantine: None, needed: None });
     }
     let policy = Policy { minimum: 5, ..Policy::default() };
     assert_eq!(kept(&decide(&policy, &candidates)), ids(&[0, 1, 11]));
@@ -101,12 +102,19 @@ fn partial_ones_stay_until_a_newer_one_is_complete() {
 #[test]
 fn snapshots_of_others_and_broken_ones_are_left_alone() {
     let mut candidates = line(&[1, 2]);
-    candidates.push(Candidate { id: id(7), time: at(1), worth: Worth::Foreign, quarantine: None });
+    candidates.push(Candidate {
+        id: id(7),
+        time: at(1),
+        worth: Worth::Foreign,
+        quarantine: None,
+        needed: None,
+    });
     candidates.push(Candidate {
         id: id(8),
         time: at(1),
         worth: Worth::Broken("bad signature".into()),
         quarantine: None,
+        needed: None,
     });
     let plan = decide(&Policy::default(), &candidates);
     assert_eq!(kept(&plan), ids(&[1, 7, 8]));
@@ -151,6 +159,7 @@ fn keys_that_are_not_ours_push_nothing_out() {
             time: forged.started,
             worth: Worth::Complete(forged),
             quarantine: None,
+            needed: None,
         });
     }
     let policy = Policy { daily: 3, ..Policy::default() };
@@ -230,7 +239,7 @@ fn history() -> impl Strategy<Value = Vec<Candidate>> {
             let previous = if kind > 1 { usual } else { Some(before).filter(|before| *before < number) };
             let link = link(number, previous, hour);
             let worth = if kind == 7 { Worth::Partial(link) } else { Worth::Complete(link) };
-            Candidate { id: id(number), time: at(hour), worth, quarantine: None }
+            Candidate { id: id(number), time: at(hour), worth, quarantine: None, needed: None }
         };
         rows.into_iter().enumerate().map(one).collect()
     })

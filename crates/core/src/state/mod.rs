@@ -127,10 +127,9 @@ impl StateFolder {
                 .map_err(|source| StateError::Damaged { path, reason: source.to_string() });
         }
         let key = SealKey::generate();
-        if let Some(text) = key.to_text() {
-            self.write("seal.key", text.as_bytes())?;
-        }
-        Ok(key)
+        let Some(text) = key.to_text() else { return Ok(key) };
+        // Shards that share a state folder may come here at once: the first one's key is everybody's.
+        if self.create("seal.key", text.as_bytes())? { Ok(key) } else { self.seal_key() }
     }
 
     /// The gate that a run of this host has left open in the books.
@@ -183,11 +182,29 @@ impl StateFolder {
     fn write(&self, name: &str, content: &[u8]) -> Result<(), StateError> {
         let path = self.root.join(name);
         let fail = |source: io::Error| StateError::Io { action: "write", path: path.clone(), source };
-        let mut file = tempfile::NamedTempFile::new_in(&self.root).map_err(fail)?;
-        file.as_file().set_permissions(fs::Permissions::from_mode(0o600)).map_err(fail)?;
-        file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(fail)?;
-        file.persist(&path).map_err(|error| fail(error.error))?;
+        self.prepared(content).map_err(fail)?.persist(&path).map_err(|error| fail(error.error))?;
         fs::File::open(&self.root).and_then(|folder| folder.sync_all()).map_err(fail)
+    }
+
+    /// Writes a file unless there is one of that name; tells whether it did.
+    fn create(&self, name: &str, content: &[u8]) -> Result<bool, StateError> {
+        let path = self.root.join(name);
+        let fail = |source: io::Error| StateError::Io { action: "write", path: path.clone(), source };
+        match self.prepared(content).map_err(fail)?.persist_noclobber(&path) {
+            Ok(_) => {}
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+            Err(error) => return Err(fail(error.error)),
+        }
+        fs::File::open(&self.root).and_then(|folder| folder.sync_all()).map_err(fail)?;
+        Ok(true)
+    }
+
+    fn prepared(&self, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+        let mut file = tempfile::NamedTempFile::new_in(&self.root)?;
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o600))?;
+        file.write_all(content)?;
+        file.as_file().sync_all()?;
+        Ok(file)
     }
 }
 
@@ -203,6 +220,22 @@ mod tests {
         assert_eq!(state.seal_key().unwrap().public(), key);
         let mode = fs::metadata(state.path().join("seal.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn of_many_that_need_a_seal_key_at_once_all_get_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(dir.path()).unwrap();
+        let barrier = std::sync::Barrier::new(8);
+        let keys: std::collections::BTreeSet<String> = std::thread::scope(|scope| {
+            let one = || {
+                barrier.wait();
+                state.seal_key().unwrap().public()
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(keys.len(), 1);
     }
 
     #[test]

@@ -180,6 +180,9 @@ pub struct DatasetRun {
 /// What a run did, as far as its kind has it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunDetails {
+    /// When the data were read, if that was before this process began: parts of a sharded run. Stands as the record's beginning.
+    #[serde(skip)]
+    pub read_from: Option<Timestamp>,
     /// The vault, without anything secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault: Option<String>,

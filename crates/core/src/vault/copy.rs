@@ -103,7 +103,9 @@ impl Vault {
         let mut report = CopyReport { same_chunker: self.same_chunker(source), ..CopyReport::default() };
         let mut arrived: HashMap<SnapshotId, SnapshotId> = HashMap::new();
         let mut base: Option<TreeId> = None;
-        for snapshot in &list.snapshots {
+        // Parts of a sharded run mean nothing elsewhere; what they were joined into has all of them.
+        let whole = |snapshot: &&Snapshot| !snapshot.tags.iter().any(|tag| tag == "part");
+        for snapshot in list.snapshots.iter().filter(whole) {
             let there = here.iter().find(|(_, file)| is_same(snapshot, file)).map(|(id, _)| *id);
             if let Some(there) = there {
                 arrived.insert(snapshot.id, there);

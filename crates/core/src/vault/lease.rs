@@ -6,15 +6,21 @@
 //! and giving back create the next renewal. That needs nothing but atomic exclusive creation: a folder has it, and so has
 //! a bucket with conditional writes, whose writer may neither overwrite nor delete. Hosts that share a vault must have
 //! clocks that agree within the lease time.
+//!
+//! The shards of one run write beside each other: their leases are *shared*. Such a lease names its group and the first token of the unbroken
+//! time during which somebody of that group held one. It is had while all that is live is of the same group, and it stays current
+//! while the newest lease is of the same group and the same time; so whoever was excluded before may be again after an exclusive lease.
 
+mod place;
 mod process;
 
 use super::{
     error::{VaultError, VaultResult},
-    own::{OwnFile, OwnStore},
+    own::OwnStore,
 };
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use jiff::Timestamp;
+use place::{Number, Place};
 use process::ProcessMark;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -23,14 +29,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Folder of the lease files.
-const FOLDER: &str = "leases";
 /// Renewals within one lease time.
 const RENEWALS: u32 = 3;
-/// Lease files that are listed to the end; of more only the last are looked for.
-const FEW: usize = 1000;
 /// Attempts to take the next number before giving up against faster others.
 const ATTEMPTS: usize = 8;
+/// The same for shards, which are started all at once.
+const ATTEMPTS_SHARED: usize = 1000;
 
 /// A lease file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,129 +45,26 @@ struct LeaseFile {
     until: Timestamp,
     #[serde(default)]
     released: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shared: Option<Shared>,
+}
+
+/// Who may write beside a lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Shared {
+    /// Those of this group.
+    group: String,
+    /// The first token of the time in which there always was one of them.
+    first: u64,
 }
 
 impl LeaseFile {
+    fn is_live(&self, now: Timestamp, me: &ProcessMark) -> bool {
+        !self.released && self.until > now && !self.process.is_dead(me)
+    }
+
     fn words(&self) -> String {
         format!("{} (process {} on {})", self.holder, self.process.pid, self.process.host)
-    }
-}
-
-/// One file of a lease by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Number {
-    token: u64,
-    renewal: u64,
-}
-
-impl Number {
-    fn of_name(name: &str) -> Option<Self> {
-        let (token, renewal) = name.strip_suffix(".json")?.split_once('-')?;
-        Some(Self { token: token.parse().ok()?, renewal: renewal.parse().ok()? })
-    }
-
-    fn name(self) -> String {
-        format!("{:010}-{:06}.json", self.token, self.renewal)
-    }
-}
-
-/// Lease files in their order; what has another name is left out.
-fn numbered(files: Vec<OwnFile>) -> Vec<(Number, Timestamp)> {
-    let mut numbers: Vec<_> =
-        files.into_iter().filter_map(|file| Some((Number::of_name(&file.name)?, file.modified))).collect();
-    numbers.sort_unstable();
-    numbers
-}
-
-struct Place {
-    own: Arc<dyn OwnStore>,
-}
-
-impl Place {
-    fn location(&self) -> String {
-        self.own.place()
-    }
-
-    /// Files of all leases from `token` on, in their order, with the times at which they were written.
-    fn numbers(&self, token: u64) -> VaultResult<Vec<(Number, Timestamp)>> {
-        let after = if token == 0 { String::new() } else { format!("{token:010}") };
-        self.own.list_own(FOLDER, &after).map(numbered)
-    }
-
-    /// Files of the newest leases: of all where they are few. The writer of a bucket cannot clear away old ones, so they may be
-    /// very many, and then the last token is found by halving.
-    fn newest(&self) -> VaultResult<Vec<(Number, Timestamp)>> {
-        let page = self.own.first_own(FOLDER, "", FEW)?;
-        if page.len() < FEW {
-            return Ok(numbered(page));
-        }
-        let first_from = |token: u64| -> VaultResult<Option<u64>> {
-            let files = self.own.first_own(FOLDER, &format!("{token:010}"), 1)?;
-            Ok(files.first().and_then(|file| Number::of_name(&file.name)).map(|number| number.token))
-        };
-        // there is a lease with a token of `low` or more, and none with `high` or more
-        let mut low = 1;
-        let mut step = 1;
-        let mut high = loop {
-            match first_from(low + step)? {
-                Some(token) => (low, step) = (token, step * 2),
-                None => break low + step,
-            }
-        };
-        while high - low > 1 {
-            let middle = low + (high - low) / 2;
-            match first_from(middle)? {
-                Some(token) => low = token,
-                None => high = middle,
-            }
-        }
-        self.numbers(low)
-    }
-
-    /// A file of a lease; one that does not parse counts as held until it is older than `ttl`.
-    fn read(&self, (number, written): (Number, Timestamp), ttl: Duration) -> VaultResult<Option<LeaseFile>> {
-        let Some(text) = self.own.read_own(FOLDER, &number.name())? else { return Ok(None) };
-        if let Ok(lease) = serde_json::from_slice(&text) {
-            return Ok(Some(lease));
-        }
-        let process = ProcessMark {
-            host: "an unknown host".into(),
-            boot: String::new(),
-            namespace: String::new(),
-            pid: 0,
-            started: String::new(),
-        };
-        let until = later(written, ttl);
-        Ok(Some(LeaseFile { holder: "somebody".into(), process, taken: written, until, released: false }))
-    }
-
-    /// Writes a file of a lease if it does not exist yet. Returns whether it was written.
-    fn write(&self, number: Number, lease: &LeaseFile) -> VaultResult<bool> {
-        let json = serde_json::to_vec_pretty(lease)
-            .map_err(|_| VaultError::Internal("a lease does not serialise"))?;
-        self.own.create_own(FOLDER, &number.name(), &json)
-    }
-
-    /// Removes files that count no more. A leftover is no harm, and a bucket's writer may have no right to do it.
-    fn clear_away(&self, old: impl IntoIterator<Item = Number>) {
-        for number in old {
-            if self.own.remove_own(FOLDER, &number.name()).is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Fails when somebody took a later lease.
-    fn is_current(&self, token: u64) -> VaultResult<()> {
-        match self.numbers(token)?.last() {
-            Some((last, _)) if last.token == token => Ok(()),
-            Some((last, _)) => Err(self.lost(format!("lease {} was taken after ours ({token})", last.token))),
-            None => Err(self.lost(format!("the file of lease {token} is gone"))),
-        }
-    }
-
-    fn lost(&self, why: String) -> VaultError {
-        VaultError::LeaseLost { location: self.location(), why }
     }
 }
 
@@ -185,12 +86,9 @@ struct Held {
 /// # Errors
 /// The leases cannot be read.
 pub(super) fn current_writer(own: Arc<dyn OwnStore>) -> VaultResult<Option<String>> {
-    let place = Place { own };
-    let Some(last) = place.newest()?.last().copied() else { return Ok(None) };
-    let held = place.read(last, Duration::ZERO)?.filter(|lease| {
-        !lease.released && lease.until > Timestamp::now() && !lease.process.is_dead(&ProcessMark::own())
-    });
-    Ok(held.map(|lease| lease.words()))
+    let (_, live) = Place { own }.live(Duration::ZERO)?;
+    let words: Vec<String> = live.iter().map(LeaseFile::words).collect();
+    Ok((!words.is_empty()).then(|| words.join(", ")))
 }
 
 /// The right to write to a vault, renewed by a thread of its own, given back when dropped.
@@ -210,37 +108,41 @@ impl std::fmt::Debug for WriteLease {
 }
 
 impl WriteLease {
-    pub(super) fn take(own: Arc<dyn OwnStore>, holder: &str, ttl: Duration) -> VaultResult<Self> {
+    /// Takes the lease; with a `group` beside others of the same group.
+    pub(super) fn take(
+        own: Arc<dyn OwnStore>,
+        holder: &str,
+        group: Option<&str>,
+        ttl: Duration,
+    ) -> VaultResult<Self> {
         let place = Arc::new(Place { own });
         let process = ProcessMark::own();
-        for _ in 0..ATTEMPTS {
-            let numbers = place.newest()?;
-            let now = Timestamp::now();
-            if let Some(last) = numbers.last()
-                && let Some(other) = place.read(*last, ttl)?
-                && !other.released
-                && other.until > now
-                && !other.process.is_dead(&process)
-            {
+        let attempts = if group.is_some() { ATTEMPTS_SHARED } else { ATTEMPTS };
+        for _ in 0..attempts {
+            let (last, live) = place.live(ttl)?;
+            let beside = |other: &LeaseFile| other.shared.as_ref().is_some_and(|s| Some(&*s.group) == group);
+            if let Some(other) = live.iter().find(|other| !beside(other)) {
                 return Err(VaultError::Locked {
                     location: place.location(),
                     holder: other.words(),
                     until: other.until,
                 });
             }
-            let begun = Instant::now();
-            let until = later(now, ttl);
+            let (begun, now) = (Instant::now(), Timestamp::now());
+            let token = last + 1;
+            let first = live.iter().filter_map(|one| Some(one.shared.as_ref()?.first)).min().unwrap_or(token);
             let file = LeaseFile {
                 holder: holder.to_owned(),
                 process: process.clone(),
                 taken: now,
-                until,
+                until: later(now, ttl),
                 released: false,
+                shared: group.map(|group| Shared { group: group.to_owned(), first }),
             };
-            let token = numbers.last().map_or(0, |(last, _)| last.token) + 1;
             let number = Number { token, renewal: 0 };
             if place.write(number, &file)? {
-                place.clear_away(numbers.into_iter().map(|(number, _)| number));
+                let old = place.newest()?.into_iter().map(|(number, _)| number);
+                place.clear_away(old.filter(|number| number.token < first));
                 let held = Arc::new(Mutex::new(Held { number, until: begun + ttl, file, lost: None }));
                 let mut lease = Self { place, token, ttl, held, stop: None, renewer: None };
                 lease.start_renewing(ttl)?;
@@ -305,7 +207,11 @@ impl WriteLease {
                 return Err(self.place.lost("it ended before it could be renewed".into()));
             }
         }
-        self.place.is_current(self.token)
+        self.place.is_current(self.token, self.shared().as_ref())
+    }
+
+    fn shared(&self) -> Option<Shared> {
+        locked(&self.held).file.shared.clone()
     }
 }
 
@@ -314,12 +220,12 @@ fn locked(held: &Mutex<Held>) -> std::sync::MutexGuard<'_, Held> {
 }
 
 fn renew(place: &Place, token: u64, held: &Mutex<Held>, ttl: Duration) -> VaultResult<()> {
-    place.is_current(token)?;
     let begun = Instant::now();
     let (mut file, old) = {
         let held = locked(held);
         (held.file.clone(), held.number)
     };
+    place.is_current(token, file.shared.as_ref())?;
     file.until = later(Timestamp::now(), ttl);
     let number = Number { token, renewal: old.renewal + 1 };
     if !place.write(number, &file)? {
@@ -339,7 +245,7 @@ impl Drop for WriteLease {
         if let Some(renewer) = self.renewer.take() {
             let _ = renewer.join();
         }
-        if self.place.is_current(self.token).is_ok() {
+        if self.place.is_current(self.token, self.shared().as_ref()).is_ok() {
             let (mut file, old) = {
                 let held = locked(&self.held);
                 (held.file.clone(), held.number)

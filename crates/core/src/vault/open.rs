@@ -228,12 +228,23 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Locked`], the store's errors.
     pub fn lock_for_writing(&self, holder: &str, ttl: Duration) -> VaultResult<WriteLease> {
-        let lease = WriteLease::take(Arc::clone(&self.own), holder, ttl)?;
+        let lease = WriteLease::take(Arc::clone(&self.own), holder, None, ttl)?;
         restic_lock::refuse_beside_exclusive(&*self.own, &self.cipher)?;
         let removed = self.own.clean()?;
         if removed > 0 {
             tracing::info!(removed, "removed half-written files of an earlier writer");
         }
+        Ok(lease)
+    }
+
+    /// Takes the right to write beside the other shards of one run; it keeps everybody else out.
+    ///
+    /// # Errors
+    /// As [`Vault::lock_for_writing`]; shards of the same run are no hindrance.
+    pub fn lock_for_part(&self, holder: &str, run: &str, ttl: Duration) -> VaultResult<WriteLease> {
+        let lease = WriteLease::take(Arc::clone(&self.own), holder, Some(run), ttl)?;
+        restic_lock::refuse_beside_exclusive(&*self.own, &self.cipher)?;
+        // Half-written files stay until the next exclusive lease: they may be another shard's.
         Ok(lease)
     }
 

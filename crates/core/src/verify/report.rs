@@ -132,7 +132,7 @@ impl VerifyReport {
             .iter()
             .map(|snapshot| match (snapshot.sound, snapshot.verdict) {
                 (false, _) | (_, Verdict::Broken) => VerifyOutcome::Damaged,
-                (true, Verdict::Sealed) => VerifyOutcome::Sound,
+                (true, Verdict::Sealed | Verdict::Part) => VerifyOutcome::Sound,
                 (true, Verdict::Partial | Verdict::Unsealed) => VerifyOutcome::Incomplete,
             })
             .chain(std::iter::once(if check.is_sound() {

@@ -18,6 +18,8 @@ pub enum Verdict {
     Sealed,
     /// Sealed, and the seal names what is missing.
     Partial,
+    /// A part of a sharded run: no snapshot by itself, and nothing that lacks.
+    Part,
     /// No seal: made by another program, or by a run that did not get so far.
     Unsealed,
     /// The seal does not fit the snapshot, its signature, or our key.
@@ -42,6 +44,11 @@ pub fn judge(snapshot: &Snapshot, trusted: &[String]) -> Judged {
     let seal = match seal::read(snapshot.description.as_deref(), &tree_hex(&snapshot.tree)) {
         Ok(seal) => seal,
         Err(error @ SealError::Missing) => {
+            let part = snapshot.description.as_deref().is_some_and(seal::is_part);
+            if part {
+                let reasons = vec!["it waits for `backup --join`, or for `forget`".into()];
+                return Judged { verdict: Verdict::Part, reasons, chain: None };
+            }
             return Judged { verdict: Verdict::Unsealed, reasons: vec![error.to_string()], chain: None };
         }
         Err(error) => return broken(error.to_string()),

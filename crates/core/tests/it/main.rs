@@ -4,6 +4,7 @@ mod backup_actions;
 mod backup_end_to_end;
 mod backup_faults;
 mod backup_live;
+mod backup_shards;
 mod backup_trees;
 mod channel_contract;
 mod channel_keys;
@@ -20,6 +21,7 @@ mod restore_failures;
 mod restore_folder;
 mod restore_mysql;
 mod seal_format;
+mod shard_failures;
 #[allow(dead_code, reason = "shared with the suites")]
 mod support;
 mod topology_cluster;

@@ -1,13 +1,15 @@
 //! Clusters: every route from one node that has it, the next one when that is lost, and nothing complete that is not.
 
-use crate::support::cluster;
+use crate::support::{bench, cluster};
 use cluster::{Cluster, row};
 use ghevault_core::{
     appliance::{channel::ChannelError, facts::FactsError, transport::TransportKind},
-    backup::BackupError,
-    progress::Event,
+    backup::{BackupError, BackupReport, BackupSettings},
+    progress::{Event, Silent},
     seal::Outcome,
+    vault::tree_hex,
 };
+use jiff::Timestamp;
 
 #[test]
 fn a_cluster_is_backed_up_whole_and_the_next_run_reads_next_to_nothing() {
@@ -137,4 +139,62 @@ fn a_cluster_of_real_sshds_is_backed_up_by_both_transports() {
         }
     }
     cluster.assert_gates_are_open();
+}
+
+/// All shards of a run at once.
+fn shards(cluster: &Cluster, run: &str, count: u32, moment: Option<Timestamp>) -> Vec<BackupReport> {
+    std::thread::scope(|scope| {
+        let one = |index| {
+            let settings = BackupSettings { moment, ..bench::shard(run, index, count) };
+            scope.spawn(move || cluster.backup_as(settings, &Silent).unwrap())
+        };
+        let threads: Vec<_> = (1..=count).map(one).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn shards_of_a_cluster_join_to_the_very_tree_of_one_process() {
+    let mut cluster = Cluster::new(8);
+    cluster.trust_nodes();
+    let moment = Some(Timestamp::from_second(1_800_000_000).unwrap());
+    let one = cluster.backup_as(BackupSettings { moment, ..bench::Bench::settings() }, &Silent).unwrap();
+    let tree = |cluster: &Cluster, id: &str| tree_hex(&cluster.bench.vault.find(id).unwrap().tree);
+    let alone = tree(&cluster, &one.snapshot);
+    cluster.change_host();
+    let parts = shards(&cluster, "r", 3, moment);
+    assert!(parts.iter().all(|part| part.outcome == Outcome::Complete), "{parts:#?}");
+    cluster.assert_gates_are_open();
+    let joined = bench::join_run(&cluster.bench, Some("r")).unwrap().report;
+    assert_eq!(joined.outcome, Outcome::Complete, "{joined:#?}");
+    assert_eq!(tree(&cluster, &joined.snapshot), alone);
+    let items = |report: &BackupReport| -> Vec<(String, u64, u64)> {
+        report.datasets.iter().map(|row| (row.name.clone(), row.items, row.bytes)).collect()
+    };
+    assert_eq!(items(&joined), items(&one));
+    assert_eq!(joined.topology.as_ref().map(|topology| topology.nodes.len()), Some(3));
+    cluster.bench.assert_restic_finds_no_fault();
+}
+
+#[test]
+fn shards_of_a_cluster_without_one_node_say_so_and_the_next_run_is_whole() {
+    let cluster = Cluster::new(9);
+    cluster.trust_nodes();
+    let last = cluster.names()[2].clone();
+    cluster.fleet().stop_node(&last).unwrap();
+    shards(&cluster, "without", 2, None);
+    let joined = bench::join_run(&cluster.bench, None).unwrap().report;
+    assert_eq!(joined.outcome, Outcome::Partial, "{joined:#?}");
+    let problems = &row(&joined, "repositories").problems;
+    assert!(problems.iter().any(|problem| problem.contains(&last)), "{problems:#?}");
+    let (stored, mut whole) = (cluster.contents(&joined.snapshot, "storage"), cluster.union("storage"));
+    whole.retain(|path, _| stored.contains_key(path));
+    assert_eq!(stored, whole);
+    cluster.fleet().start_node(&last).unwrap();
+    shards(&cluster, "with", 2, None);
+    let joined = bench::join_run(&cluster.bench, Some("with")).unwrap().report;
+    assert_eq!(joined.outcome, Outcome::Complete, "{joined:#?}");
+    for folder in ["repositories", "storage", "pages"] {
+        cluster::assert_same(&cluster.contents(&joined.snapshot, folder), &cluster.union(folder), folder);
+    }
 }

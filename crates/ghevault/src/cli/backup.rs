@@ -1,6 +1,10 @@
 //! `ghevault backup`: pulls the appliance into the vault.
 
-use super::{Invocation, after, source, vault};
+use super::{
+    Invocation, after,
+    shard::{self, ShardArgs},
+    source, vault,
+};
 use crate::{
     config::settings::BackupSource,
     error::{CommandError, CommandResult, Kind},
@@ -18,6 +22,7 @@ use ghevault_core::{
     import::service::{self, ServiceOutcome, ServiceSettings},
     seal::Outcome,
     state::{DatasetRun, RunDetails, StateFolder},
+    vault::Vault,
 };
 use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
 
@@ -52,6 +57,15 @@ pub struct BackupArgs {
     /// Go on although the appliance lists no repositories
     #[arg(long)]
     allow_no_repositories: bool,
+    #[command(flatten)]
+    shard: ShardArgs,
+}
+
+impl BackupArgs {
+    /// Whether only a part of a snapshot is made.
+    pub const fn is_part(&self) -> bool {
+        self.shard.is_part()
+    }
 }
 
 /// A dataset that exists.
@@ -67,6 +81,9 @@ pub fn dataset(text: &str) -> Result<String, String> {
 /// # Errors
 /// There is no snapshot, or a partial one.
 pub fn run(arguments: &BackupArgs, invocation: &Invocation) -> CommandResult {
+    if arguments.shard.is_join() {
+        return shard::join(&arguments.shard, invocation);
+    }
     let allow_replica = arguments.allow_replica || invocation.settings.allow_replica;
     let source = source::open(invocation, allow_replica)?;
     let mut settings = settings(arguments, invocation, source.target.to_string())?;
@@ -93,7 +110,13 @@ pub fn run(arguments: &BackupArgs, invocation: &Invocation) -> CommandResult {
         progress: &*progress,
     };
     let waited = courtesy::wait(&waiting, &settings.courtesy)?;
-    let report = match arguments.source.unwrap_or(invocation.settings.backup_source) {
+    let source_of = arguments.source.unwrap_or(invocation.settings.backup_source);
+    if settings.shard.is_some() && source_of != BackupSource::Datasets {
+        return Err(CommandError::usage(
+            "a snapshot of the Backup Service is taken as a whole, not by shards",
+        ));
+    }
+    let report = match source_of {
         BackupSource::Datasets => backup::run(&inputs)?,
         BackupSource::BackupService => {
             whole_snapshots_only(arguments)?;
@@ -121,9 +144,18 @@ pub fn run(arguments: &BackupArgs, invocation: &Invocation) -> CommandResult {
     drop(progress);
     let waited_seconds = (!waited.is_zero()).then_some(waited.as_secs_f64());
     invocation.note(RunDetails { waited_seconds, ..details(&report) });
-    let looked = after::look(&opened, invocation);
-    let value = looked.beside(&report);
-    invocation.screen.result(&value, || text(&report) + &looked.text());
+    if report.part.is_some() {
+        invocation.screen.result(&report, || text(&report));
+        return shard::verdict(&report);
+    }
+    finish(&report, &opened, invocation)
+}
+
+/// Looks at the new snapshot, and tells all.
+pub fn finish(report: &BackupReport, opened: &Vault, invocation: &Invocation) -> CommandResult {
+    let looked = after::look(opened, invocation);
+    let value = looked.beside(report);
+    invocation.screen.result(&value, || text(report) + &looked.text());
     match report.outcome {
         Outcome::Complete => looked.verdict(),
         Outcome::Partial => {
@@ -144,7 +176,7 @@ pub fn run(arguments: &BackupArgs, invocation: &Invocation) -> CommandResult {
 }
 
 /// What the history says of the run.
-fn details(report: &BackupReport) -> RunDetails {
+pub fn details(report: &BackupReport) -> RunDetails {
     let rows = &report.datasets;
     let wanting = |row: &&DatasetReport| row.outcome != Outcome::Complete;
     let reason = rows.iter().find(wanting).map(|row| match row.problems.first() {
@@ -212,11 +244,12 @@ fn settings(arguments: &BackupArgs, invocation: &Invocation, host: String) -> Co
     settings.courtesy.turn = Duration::from_secs(arguments.turn.into());
     settings.courtesy.load_max = merged.load_max;
     settings.courtesy.load_wait = merged.load_wait;
+    settings.shard = arguments.shard.shard()?;
     Ok(settings)
 }
 
 /// The report for people.
-fn text(report: &BackupReport) -> String {
+pub fn text(report: &BackupReport) -> String {
     let time = human::seconds;
     let rows: Vec<[String; 7]> = report
         .datasets
@@ -261,7 +294,8 @@ fn text(report: &BackupReport) -> String {
     }
     let _ = writeln!(
         text,
-        "\nsnapshot {} is {}: read {}, added {} to the vault, {} files changed, maintenance paused for {}, all in {}",
+        "\n{} {} is {}: read {}, added {} to the vault, {} files changed, maintenance paused for {}, all in {}",
+        shard::what(report),
         report.snapshot.get(..8).unwrap_or(&report.snapshot),
         vault::outcome_word(report.outcome),
         human::bytes(report.bytes_read),

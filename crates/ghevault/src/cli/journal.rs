@@ -42,7 +42,7 @@ pub fn recorded(task: Task, invocation: &Invocation, body: impl FnOnce() -> Comm
         let record = RunRecord {
             run,
             task,
-            began,
+            began: details.read_from.unwrap_or(began).min(began),
             ended: Timestamp::now().max(began),
             result: result_of(code),
             code,

@@ -39,6 +39,7 @@ mod repair;
 mod restore;
 mod schedule;
 mod schema;
+mod shard;
 mod snapshots;
 mod source;
 mod status;
@@ -333,6 +334,8 @@ pub fn dispatch(verb: Verb, invocation: &Invocation) -> CommandResult {
         Verb::Init(arguments) => init::run(&arguments, invocation),
         Verb::Key(arguments) => key::run(&arguments, invocation),
         Verb::Doctor(arguments) => doctor::run(&arguments, invocation),
+        // A part is no snapshot: it says nothing about the age of the last complete one.
+        Verb::Backup(arguments) if arguments.is_part() => backup::run(&arguments, invocation),
         Verb::Backup(arguments) => {
             journal::recorded(Task::Backup, invocation, || backup::run(&arguments, invocation))
         }

@@ -30,7 +30,7 @@ type InQuarantine = BTreeMap<SnapshotId, Quarantined>;
 
 /// List the snapshots of the vault.
 ///
-/// `complete` and `partial` are what the sealed manifest says; `unsealed` was not made by ghevault; `broken` has a seal
+/// `complete` and `partial` are what the sealed manifest says; a `part` waits for `backup --join`; `unsealed` was not made by ghevault; `broken` has a seal
 /// that does not fit (exit code 13). Holds and quarantines are shown with
 /// their reasons.
 #[derive(Debug, Args)]
@@ -58,6 +58,18 @@ struct SnapshotRow<'a> {
     quarantine: Option<&'a Quarantined>,
     #[serde(skip_serializing_if = "Option::is_none")]
     manifest: Option<&'a Manifest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<PartRow<'a>>,
+}
+
+/// Which part of a sharded run a snapshot is.
+#[derive(Debug, Serialize)]
+struct PartRow<'a> {
+    run: &'a str,
+    index: u32,
+    count: u32,
+    routes: u64,
+    whole: bool,
 }
 
 /// Lists.
@@ -108,10 +120,32 @@ fn row<'a>(judged: &'a Judged, holds: &'a Holds, quarantined: &'a InQuarantine) 
         paths: &snapshot.paths,
         program_version: &snapshot.program_version,
         outcome: judged.verdict(),
-        seal_problem: judged.seal.as_ref().err().map(ToString::to_string),
+        seal_problem: match &judged.part {
+            Some(Ok(_)) => None,
+            Some(Err(why)) => Some(why.to_string()),
+            None => judged.seal.as_ref().err().map(ToString::to_string),
+        },
         hold: holds.get(&snapshot.id),
         quarantine: quarantined.get(&snapshot.id),
         manifest: judged.seal.as_ref().ok().map(|seal| &seal.manifest),
+        part: judged.part.as_ref().and_then(|part| part.as_ref().ok()).map(|part| PartRow {
+            run: &part.record.run,
+            index: part.record.index,
+            count: part.record.count,
+            routes: part.record.routes,
+            whole: part.record.is_whole(),
+        }),
+    }
+}
+
+/// What a snapshot is worth; of a part also which it is.
+fn word(judged: &Judged) -> String {
+    match &judged.part {
+        Some(Ok(part)) => {
+            let whole = if part.record.is_whole() { "" } else { ", not whole" };
+            format!("part {} of run {}{whole}", part.record.place(), part.record.run)
+        }
+        _ => judged.verdict().to_owned(),
     }
 }
 
@@ -137,7 +171,7 @@ fn text(
                 of(|manifest| manifest.version.clone()),
                 of(|manifest| human::bytes(manifest.datasets.values().map(|dataset| dataset.bytes).sum())),
                 of(|manifest| human::seconds(manifest.seconds)),
-                std::iter::once(one.verdict().to_owned())
+                std::iter::once(word(one))
                     .chain(quarantined.get(&one.snapshot.id).map(Quarantined::words))
                     .chain(holds.get(&one.snapshot.id).map(Hold::words))
                     .collect::<Vec<_>>()

@@ -3,6 +3,7 @@
 use super::{Invocation, connect};
 use crate::error::{CommandError, CommandResult, Kind};
 use ghevault_core::{
+    backup::shard::part::{self, Part},
     keys::{RecoveryKey, SecretKind, SecretSource},
     quarantine,
     seal::{self, Outcome, Seal, SealError},
@@ -177,6 +178,8 @@ pub struct Judged {
     pub snapshot: Snapshot,
     /// Its seal.
     pub seal: Result<Seal, SealError>,
+    /// Its record, when it is a part of a sharded run and no snapshot by itself.
+    pub part: Option<Result<Part, SealError>>,
 }
 
 impl Judged {
@@ -184,7 +187,8 @@ impl Judged {
     #[must_use]
     pub fn new(snapshot: Snapshot) -> Self {
         let seal = seal::read(snapshot.description.as_deref(), &tree_hex(&snapshot.tree));
-        Self { snapshot, seal }
+        let part = part::of_snapshot(&snapshot);
+        Self { snapshot, seal, part }
     }
 
     /// What the snapshot is worth; nothing without a seal.
@@ -196,10 +200,12 @@ impl Judged {
     /// The outcome as a word; `unsealed` for snapshots of others, `broken` for a seal that is wrong.
     #[must_use]
     pub fn verdict(&self) -> &'static str {
-        match &self.seal {
-            Ok(seal) => outcome_word(seal.manifest.outcome),
-            Err(SealError::Missing) => "unsealed",
-            Err(_) => "broken",
+        match (&self.seal, &self.part) {
+            (_, Some(Ok(_))) => "part",
+            (_, Some(Err(_))) => "broken",
+            (Ok(seal), _) => outcome_word(seal.manifest.outcome),
+            (Err(SealError::Missing), _) => "unsealed",
+            (Err(_), _) => "broken",
         }
     }
 }
@@ -228,6 +234,17 @@ pub fn find(vault: &Vault, name: &str) -> CommandResult<Judged> {
     let list = vault.snapshots()?;
     if name != "latest" {
         let judged = Judged::new(list.find(name).map_err(CommandError::from)?.clone());
+        if let Some(part) = &judged.part {
+            let of = part.as_ref().map_or_else(
+                |_| "a part of a sharded run".to_owned(),
+                |part| format!("part {} of run {}", part.record.place(), part.record.run),
+            );
+            let text =
+                format!("snapshot {} is {of}, and no state of the appliance", judged.snapshot.id.short());
+            return Err(CommandError::new(Kind::Refused, text).hint(
+                "Join the parts first: `ghevault backup --join`. `ghevault snapshots` shows what there is.",
+            ));
+        }
         if judged.outcome() != Some(Outcome::Complete) {
             tracing::warn!("snapshot {} is {}", judged.snapshot.id.short(), judged.verdict());
         }

@@ -184,6 +184,7 @@ fn snapshot_text(row: &SnapshotReport) -> String {
     let word = match row.verdict {
         Verdict::Sealed => "sealed",
         Verdict::Partial => "partial",
+        Verdict::Part => "a part of a sharded run",
         Verdict::Unsealed => "unsealed",
         Verdict::Broken => "broken",
     };

@@ -173,6 +173,7 @@ impl From<BackupError> for CommandError {
                     .hint("No snapshot was made, and none was harmed. `ghevault doctor` tests the appliance.")
             }
             BackupError::Seal(inner) => inner.into(),
+            BackupError::Shard(inner) => inner.into(),
         }
     }
 }

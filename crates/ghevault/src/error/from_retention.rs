@@ -10,6 +10,9 @@ use ghevault_core::{
 impl From<NamedRefusal> for CommandError {
     fn from(error: NamedRefusal) -> Self {
         let hint = match error {
+            NamedRefusal::Needed { .. } => {
+                "Join the run first: `ghevault backup --join`. A run that nobody joins counts as abandoned after three days."
+            }
             NamedRefusal::Held { .. } => "Release it first: `ghevault hold --release SNAPSHOT`.",
             NamedRefusal::Quarantine { .. } => {
                 "Look at it with `ghevault findings`, then `ghevault ack SNAPSHOT --reason TEXT`."

@@ -24,6 +24,7 @@ mod restore_command;
 mod restore_repo_command;
 mod schedule_command;
 mod seal_key;
+mod shard_command;
 mod snapshots_command;
 mod status_command;
 #[allow(dead_code, reason = "shared with the suites")]

@@ -46,6 +46,32 @@ fn a_runner_without_the_right_to_delete_backs_up_verifies_and_restores() {
 }
 
 #[test]
+fn shards_write_to_a_bucket_at_once_and_are_joined_without_the_right_to_delete() {
+    let bucket = TestBucket::new("a", Guard::Locked);
+    let mut desk = desk(&bucket, &accounts::endpoint(), "a-runner");
+    let (mut appliance, _folder) = appliance(3);
+    desk.trust(&mut appliance);
+    desk.run(&["init"]).exits(0);
+    for run in ["first", "second"] {
+        let shards = ["1/3", "2/3", "3/3"];
+        let children = shards.map(|shard| desk.start(&["backup", "--json", "--shard", shard, "--run", run]));
+        for child in children {
+            support::Done::of(&child.wait_with_output().expect("it ends")).exits(0);
+        }
+        let joined = desk.run(&["backup", "--join", "--json"]).exits(0).json();
+        assert_eq!((&joined["outcome"], &joined["run"]["name"]), (&"complete".into(), &run.into()));
+    }
+    assert!(!appliance.gate_exists());
+    desk.run(&["verify", "--depth", "2"]).exits(0);
+    assert!(bucket.restic("a-runner", &["check", "--read-data"]).status.success());
+    desk.run(&["restore", "latest", "--to", "./ours"]).exits(0);
+    assert!(desk.path("ours/repositories").is_dir());
+    // An ordinary backup goes on from there.
+    let next = desk.run(&["backup", "--json"]).exits(0).json();
+    assert_eq!(next["outcome"], "complete");
+}
+
+#[test]
 fn the_other_account_is_told_what_it_lacks() {
     let bucket = TestBucket::new("a", Guard::Locked);
     desk(&bucket, &accounts::endpoint(), "a-runner").run(&["init"]).exits(0);

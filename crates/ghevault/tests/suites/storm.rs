@@ -71,6 +71,7 @@ impl Maker {
             program: "ghevault".into(),
             source: Source::Datasets,
             topology: None,
+            run: None,
         };
         let description = self.key.seal(&manifest).expect("sealed");
         let seal = ghevault_core::seal::read(Some(&description), &tree_hex(&tree)).expect("good");

@@ -111,8 +111,9 @@ fn ask(ctx: &Context<'_>, channel: &dyn Channel, label: &str, script: &str) -> R
 
 /// Problems of a dataset that lies on nodes: routes that no node gave, and nodes that gave nothing.
 pub(super) fn tell(ctx: &Context<'_>, spread: &Spread, role: &str, captured: &mut Captured) {
+    let (routes, _) = ctx.shares(spread.routes().iter().cloned());
     let lost: Vec<&Vec<u8>> =
-        spread.routes().iter().filter(|route| spread.node_of(route, ctx.machines).is_none()).collect();
+        routes.iter().filter(|route| spread.node_of(route, ctx.machines).is_none()).collect();
     for route in lost.iter().take(NAMED_MAX) {
         captured.problems.push(format!("route `{}`: {}", lossy(route), spread.lost(route, ctx.machines)));
     }

@@ -11,6 +11,7 @@ use crate::{
             capture::{Fortune, Tally, lossy},
             survey::{Survey, Surveyed},
         },
+        shard::SPREAD,
         unit::unit_of,
     },
 };
@@ -71,7 +72,11 @@ fn capture_here(ctx: &Context<'_>, folder: &str) -> Result<Captured, CaptureErro
     let label = format!("list {folder}");
     let survey = match ctx.spread {
         Some(spread) => {
-            ctx.list_places(spread, &label, &format!("{} -printf '{FORMAT}'", expression(folder)), &tally)?
+            let expression = format!("{} -printf '{FORMAT}'", expression(folder));
+            ctx.list_places(spread, (folder, &label), &expression, &tally)?
+        }
+        None if ctx.settings.shard.is_some() && SPREAD.contains(&folder) => {
+            ctx.list_share((folder, &label), "", &format!("-printf '{FORMAT}'"), &tally)?
         }
         None => ctx.list(&label, &find(&format!("find {}", quote(folder))), &[], &tally)?,
     };

@@ -32,6 +32,8 @@ const BATCH_ENTRIES_MAX: u64 = 50_000;
 
 /// Leaves out caches (contract §2.11), and every repository's `objects` with `-prune`.
 const PRUNE_CACHES: &str = r"\( \( -name '__*__' -o -name 'lost+found' -o -name .sync_in_progress \) \( -path repositories/__nodeload_archives__ -o -path repositories/__gitmon__ -o -path repositories/__render__ -o -path repositories/info/lost+found -o -path repositories/.sync_in_progress \) \) -prune -o";
+/// Leaves out what is no route's: another shard takes it.
+const PRUNE_SPECIAL: &str = r"\( -path 'repositories/__*' -o -path repositories/info \) -prune -o";
 const PLACE_OBJECTS: &str = r"-type d -name objects -regextype posix-extended -regex 'repositories/([^/]+/nw/[^/]+/[^/]+/[^/]+/[^/]+/[^/]+|[^/]+/[^/]+/[^/]+/[^/]+/gist/[^/]+|[^_/][^/]*/[^/]+)\.git/objects' -prune";
 
 /// Captures all repositories.
@@ -62,14 +64,19 @@ fn capture_routes(
     let root = quote(&ctx.settings.data_root);
     let expression = format!("{PRUNE_CACHES} {PLACE_OBJECTS} -printf '{FORMAT_PLACE}' -o -printf '{FORMAT}'");
     let mut survey = if let Some(spread) = ctx.spread {
-        ctx.list_places(spread, "list repositories", &expression, &tally)?
+        ctx.list_places(spread, (PART, "list repositories"), &expression, &tally)?
+    } else if let Some(shard) = &ctx.settings.shard {
+        let more = if shard.is_first() { "" } else { PRUNE_SPECIAL };
+        let prune = format!("{PRUNE_CACHES} {more}");
+        ctx.list_share((PART, "list repositories"), &prune, &expression, &tally)?
     } else {
         let script = format!("cd {root} && sudo find repositories {expression} | gzip -1");
         ctx.list("list repositories", &script, &[], &tally)?
     };
     captured.items = survey.files;
     captured.bytes = survey.bytes;
-    compare_routes(routes, &survey, &mut captured);
+    let (own, _) = ctx.shares(routes.iter().cloned());
+    compare_routes(&own.into_iter().collect(), &survey, &mut captured);
     ctx.take_spine(PART, &mut survey, &mut captured, &tally)?;
 
     let mut run = Run { ctx, tally: &tally, root, expression, removed: BTreeSet::new() };
@@ -116,6 +123,7 @@ fn routes(
         }
         captured.warnings.push("the appliance names no repositories".into());
     }
+    captured.routes.clone_from(&routes);
     Ok(routes)
 }
 

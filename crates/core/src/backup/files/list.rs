@@ -19,7 +19,9 @@ use crate::{
     },
     backup::{
         context::{CaptureError, Context, last_lines},
+        shard::listing::above_units,
         spread::Spread,
+        unit::{is_objects, unit_of},
     },
 };
 
@@ -52,7 +54,7 @@ impl Context<'_> {
     pub fn list_places(
         &self,
         spread: &Spread,
-        label: &str,
+        (part, label): (&str, &str),
         expression: &str,
         tally: &Tally,
     ) -> Result<Survey, CaptureError> {
@@ -62,7 +64,7 @@ impl Context<'_> {
             format!("cd {root} && sudo xargs -0 -r sh -c {} sh | gzip -1", quote(&inner))
         };
         let mut whole = Surveyor::new(self.known, self.trust() == Trust::Facts).spread();
-        let mut todo: Vec<Vec<u8>> = spread.routes().iter().cloned().collect();
+        let (mut todo, others) = self.shares(spread.routes().iter().cloned());
         while !todo.is_empty() {
             self.list_spread(spread, label, &script(expression), todo.clone(), tally, &mut whole)?;
             todo.retain(|route| has_units(route) && !whole.has_unit_in(route));
@@ -75,8 +77,24 @@ impl Context<'_> {
             });
         }
         let folders = script(&format!("-maxdepth 0 -printf '{FORMAT}'"));
-        self.list_spread(spread, label, &folders, spread.above(), tally, &mut whole)?;
-        Ok(whole.finish())
+        let (above, others_above) = self.shares(spread.above());
+        self.list_spread(spread, label, &folders, above, tally, &mut whole)?;
+        let Some(shard) = &self.settings.shard else { return Ok(whole.finish()) };
+        if !shard.is_first() {
+            let mut survey = whole.finish();
+            survey.units.retain(|path, _| !unit_of(path, true).spine);
+            return Ok(survey);
+        }
+        // The folders of other shards' networks belong to those above the routes, and so to us.
+        if part == "repositories" {
+            let above = script(&above_units(part, ""));
+            self.list_spread(spread, label, &above, others.clone(), tally, &mut whole)?;
+        }
+        let mut survey = whole.finish();
+        let (own, elsewhere) = survey.places.into_iter().partition(|path| is_objects(path));
+        (survey.places, survey.elsewhere) = (own, elsewhere);
+        survey.elsewhere.extend(others.into_iter().chain(others_above));
+        Ok(survey)
     }
 
     /// Lists places on their nodes, those of a lost node on the next one; places that no node has are left out.

@@ -46,7 +46,8 @@ impl Context<'_> {
         }
         // Whatever the listing named below such a folder stays in it: units and other groups by their roots, strays by themselves.
         let roots: Vec<Vec<u8>> = folders.keys().cloned().collect();
-        for path in survey.units.keys().chain(&roots).chain(strays.iter().map(|entry| &entry.path)) {
+        let named = survey.units.keys().chain(&survey.elsewhere).chain(&roots);
+        for path in named.chain(strays.iter().map(|entry| &entry.path)) {
             if let Some(at) = memchr::memrchr(b'/', path)
                 && let Some((_, names)) = folders.get_mut(&path[..at])
             {

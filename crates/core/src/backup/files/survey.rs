@@ -10,6 +10,9 @@ use crate::{
 /// Digests of units as of the parent snapshot: unit path to digest.
 pub type Known = HashMap<Vec<u8>, [u8; 16]>;
 
+/// The folder in which the gate is made and removed. Our own doing, which shows in its ctime and in no other fact, is no change.
+const GATED: &[u8] = b"repositories";
+
 /// What a listing says about one unit.
 #[derive(Debug, Default)]
 pub struct Surveyed {
@@ -44,6 +47,8 @@ pub struct Survey {
     pub units: BTreeMap<Vec<u8>, Surveyed>,
     /// Folders named with `FORMAT_PLACE`, e.g. every repository's `objects`.
     pub places: Vec<Vec<u8>>,
+    /// Folders of units that another shard takes.
+    pub elsewhere: Vec<Vec<u8>>,
     /// Regular files seen.
     pub files: u64,
     /// Bytes that they have.
@@ -82,6 +87,14 @@ impl<'a> Surveyor<'a> {
             self.survey.places.push(record.path.to_vec());
             return;
         }
+        if record.path == GATED && record.is_folder() {
+            let facts = without_ctime(record.facts);
+            return self.take(Record { facts: &facts, ..record });
+        }
+        self.take(record);
+    }
+
+    fn take(&mut self, record: Record<'_>) {
         self.survey.entries += 1;
         if record.facts.first() == Some(&b'f') {
             self.survey.files += 1;
@@ -134,7 +147,7 @@ impl<'a> Surveyor<'a> {
             ours.digest.absorb(&open.digest);
             ours.records.extend_from_slice(&open.records);
         }
-        let Survey { units, places, files, bytes, entries } = other.survey;
+        let Survey { units, places, files, bytes, entries, elsewhere: _ } = other.survey;
         self.survey.units.extend(units);
         self.survey.places.extend(places);
         self.survey.files += files;
@@ -177,6 +190,15 @@ impl Open {
         self.records.extend_from_slice(record.path);
         self.records.push(0);
     }
+}
+
+/// The facts of a record with its mtime (the fifth field) in place of its ctime (the sixth).
+fn without_ctime(facts: &[u8]) -> Vec<u8> {
+    let mut fields: Vec<&[u8]> = facts.splitn(9, |b| *b == b' ').collect();
+    if let [_, _, _, _, mtime, ctime, ..] = &mut fields[..] {
+        *ctime = mtime;
+    }
+    fields.join(&b' ')
 }
 
 /// The size field (the fourth) of a record, without parsing the others.
@@ -275,6 +297,24 @@ mod tests {
         let changed: Vec<_> =
             survey(&known, &other).units.into_iter().filter(|(_, u)| u.changed()).map(|(n, _)| n).collect();
         assert_eq!(changed, [REPO.as_bytes().to_vec()]);
+    }
+
+    #[test]
+    fn the_trace_of_the_gate_is_no_change_and_a_new_entry_is_one() {
+        let known: Known =
+            survey(&Known::new(), &lines()).units.into_iter().map(|(n, u)| (n, u.digest)).collect();
+        let changed = |facts: &'static str| {
+            let mut other = lines();
+            other[0].0 = facts;
+            survey(&known, &other).units[&b"repositories"[..]].changed()
+        };
+        assert!(!changed("d755 0 0 4096 1.0 2.0 1 2 "));
+        assert!(changed("d755 0 0 4096 2.0 2.0 1 2 "));
+        assert!(changed("d755 0 0 4096 1.0 2.0 1 3 "));
+        assert!(changed("d700 0 0 4096 1.0 2.0 1 2 "));
+        let mut other = lines();
+        other[1].0 = "d755 0 0 4096 1.0 2.0 1 2 ";
+        assert!(survey(&known, &other).units[&b"repositories/c"[..]].changed(), "no gate is made there");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Tests of the lease: who gets it, who loses it.
 
-use super::*;
+use super::{place::FOLDER, *};
 use crate::vault::folder::FolderStore;
 use std::fs;
 
@@ -14,6 +14,7 @@ fn forged(place: &Place, token: u64, change: impl FnOnce(&mut LeaseFile)) {
         taken: now,
         until: later(now, LONG),
         released: false,
+        shared: None,
     };
     change(&mut file);
     assert!(place.write(Number { token, renewal: 0 }, &file).unwrap());
@@ -26,7 +27,11 @@ fn place() -> (tempfile::TempDir, Place) {
 }
 
 fn take(place: &Place, holder: &str, ttl: Duration) -> VaultResult<WriteLease> {
-    WriteLease::take(Arc::clone(&place.own), holder, ttl)
+    WriteLease::take(Arc::clone(&place.own), holder, None, ttl)
+}
+
+fn take_shared(place: &Place, group: &str) -> VaultResult<WriteLease> {
+    WriteLease::take(Arc::clone(&place.own), "shard", Some(group), LONG)
 }
 
 /// The newest file of a lease.
@@ -173,4 +178,71 @@ fn the_last_of_very_many_leases_is_found_without_listing_all() {
     let found: Vec<_> = place.newest().unwrap().into_iter().map(|(number, _)| number.token).collect();
     assert_eq!(found, [1302]);
     assert_eq!(take(&place, "after many", LONG).unwrap().token(), 1303);
+}
+
+#[test]
+fn shards_of_one_run_write_beside_each_other_and_keep_everybody_else_out() {
+    let (_dir, place) = place();
+    let first = take_shared(&place, "nightly").unwrap();
+    let second = take_shared(&place, "nightly").unwrap();
+    assert!(second.token() > first.token());
+    for _ in 0..2 {
+        first.check().unwrap();
+        second.check().unwrap();
+        let error = take(&place, "prune", LONG).unwrap_err();
+        assert!(matches!(&error, VaultError::Locked { holder, .. } if holder.contains("shard")), "{error}");
+        assert!(matches!(take_shared(&place, "weekly"), Err(VaultError::Locked { .. })));
+    }
+    drop(first);
+    assert!(
+        matches!(take(&place, "prune", LONG), Err(VaultError::Locked { .. })),
+        "the second holds it still"
+    );
+    let third = take_shared(&place, "nightly").unwrap();
+    drop(second);
+    third.check().unwrap();
+    assert!(
+        matches!(take(&place, "prune", LONG), Err(VaultError::Locked { .. })),
+        "the third holds it still"
+    );
+    drop(third);
+    let prune = take(&place, "prune", LONG).unwrap();
+    assert!(matches!(take_shared(&place, "nightly"), Err(VaultError::Locked { .. })));
+    assert_eq!(place.numbers(0).unwrap().len(), 1, "what counts no more is cleared away");
+    drop(prune);
+}
+
+#[test]
+fn a_shard_that_slept_through_an_exclusive_lease_is_out_although_its_run_goes_on() {
+    let (_dir, place) = place();
+    let slept = take_shared(&place, "nightly").unwrap();
+    let shared = slept.shared();
+    // As if its time had ended: somebody else comes, and goes, and the run goes on.
+    forged(&place, slept.token() + 1, |file| file.released = true);
+    let later = take_shared(&place, "nightly").unwrap();
+    later.check().unwrap();
+    assert_ne!(later.shared(), shared);
+    assert!(matches!(slept.check(), Err(VaultError::LeaseLost { .. })));
+}
+
+#[test]
+fn of_many_shards_that_come_at_once_each_gets_its_lease() {
+    let (_dir, place) = place();
+    let barrier = std::sync::Barrier::new(16);
+    let leases: Vec<WriteLease> = std::thread::scope(|scope| {
+        let one = || {
+            barrier.wait();
+            take_shared(&place, "nightly").unwrap()
+        };
+        let threads: Vec<_> = (0..16).map(|_| scope.spawn(one)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let tokens: std::collections::BTreeSet<u64> = leases.iter().map(WriteLease::token).collect();
+    assert_eq!(tokens.len(), 16);
+    for lease in &leases {
+        lease.check().unwrap();
+    }
+    let firsts: std::collections::BTreeSet<_> =
+        leases.iter().map(|lease| lease.shared().unwrap().first).collect();
+    assert_eq!(firsts.len(), 1, "one unbroken time");
 }

@@ -14,7 +14,13 @@ use ghevault_core::{
         target::Target,
         transport::{self, TransportKind, TransportSettings},
     },
-    backup::{self, BackupError, BackupInputs, BackupReport, BackupSettings},
+    backup::{
+        self, BackupError, BackupInputs, BackupReport, BackupSettings,
+        shard::{
+            Place, Shard,
+            join::{self, JoinInputs, JoinReport},
+        },
+    },
     keys::{Secret, SshKey},
     progress::Silent,
     seal::SealKey,
@@ -60,16 +66,7 @@ impl Bench {
         address: std::net::SocketAddr,
         kind: TransportKind,
     ) -> Arc<dyn Channel> {
-        let target = Target::parse(&format!("admin@{address}")).unwrap();
-        let pins = PinStore::below(self.state.path());
-        let offered =
-            ghevault_core::appliance::russh::scan(&target, std::time::Duration::from_secs(10)).unwrap();
-        pins.replace(&target, &offered).unwrap();
-        let key = std::fs::read(appliance.client_key()).unwrap();
-        let key = SshKey::parse(&Secret::new(key), None).unwrap();
-        let mut settings = TransportSettings::new(target, key, pins);
-        settings.kind = kind;
-        transport::connect(settings).unwrap()
+        channel_of(&self.state, &appliance.client_key(), address, kind)
     }
 
     pub fn settings() -> BackupSettings {
@@ -125,6 +122,40 @@ impl Bench {
         assert!(out.status.success(), "restic restore: {}", String::from_utf8_lossy(&out.stderr));
         target
     }
+}
+
+/// The settings of a shard.
+pub fn shard(run: &str, index: u32, count: u32) -> BackupSettings {
+    let shard = Shard { run: run.into(), place: Place { index, count } };
+    BackupSettings { shard: Some(shard), ..Bench::settings() }
+}
+
+/// Joins a run; without a name the newest that is not complete.
+pub fn join_run(bench: &Bench, run: Option<&str>) -> Result<JoinReport, BackupError> {
+    join::join(&JoinInputs {
+        vault: &bench.vault,
+        seal_key: &bench.seal_key,
+        progress: &Silent,
+        run,
+        trusted: &[],
+    })
+}
+
+/// A channel from a state folder, which accepts the host key that is shown.
+pub fn channel_of(
+    state: &StateFolder,
+    key: &Path,
+    address: std::net::SocketAddr,
+    kind: TransportKind,
+) -> Arc<dyn Channel> {
+    let target = Target::parse(&format!("admin@{address}")).unwrap();
+    let pins = PinStore::below(state.path());
+    let offered = ghevault_core::appliance::russh::scan(&target, std::time::Duration::from_secs(10)).unwrap();
+    pins.replace(&target, &offered).unwrap();
+    let key = SshKey::parse(&Secret::new(std::fs::read(key).unwrap()), None).unwrap();
+    let mut settings = TransportSettings::new(target, key, pins);
+    settings.kind = kind;
+    transport::connect(settings).unwrap()
 }
 
 /// Every entry below a folder as find sees it: type, mode, owner, size, mtime, link target, path; plus the content's hash of files.

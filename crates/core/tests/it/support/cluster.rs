@@ -119,13 +119,21 @@ impl Cluster {
     }
 
     pub fn backup_with(&self, progress: &dyn Progress) -> Result<BackupReport, BackupError> {
+        self.backup_as(Bench::settings(), progress)
+    }
+
+    pub fn backup_as(
+        &self,
+        settings: BackupSettings,
+        progress: &dyn Progress,
+    ) -> Result<BackupReport, BackupError> {
         let way = self.way();
         let channel = transport::connect(way.clone()).unwrap();
         backup::run(&BackupInputs {
             channel: &*channel,
             nodes: &Jump::through(way),
             vault: &self.bench.vault,
-            settings: &BackupSettings { idle: Duration::from_secs(20), ..Bench::settings() },
+            settings: &BackupSettings { idle: Duration::from_secs(20), ..settings },
             state: &self.bench.state,
             seal_key: &self.bench.seal_key,
             progress,

@@ -5,7 +5,7 @@ use ghevault_core::{
     appliance::{
         channel::ChannelError, facts::FactsError, gate::GateError, hostkeys::PinError, lease::LeaseError,
     },
-    backup::{BackupError, context::CaptureError, courtesy::CourtesyError},
+    backup::{BackupError, context::CaptureError, courtesy::CourtesyError, shard::run::ShardError},
     failover::promote::{guard::Refusal, run::PromoteError},
     import::{ImportError, plan::PlanError, service::ServiceError},
     vault::VaultError,
@@ -21,6 +21,7 @@ pub(super) fn sections() -> Vec<Section> {
         gate(),
         lease(),
         backup(),
+        shards(),
         courtesy(),
         service(),
         plan(),
@@ -85,6 +86,30 @@ fn backup() -> Section {
         BackupError::Cancelled,
     ];
     section("Backups", ("BackupError", "backup/run.rs"), samples)
+}
+
+fn shards() -> Section {
+    let (run, what) = (|| text("NAME"), || text("shard 2/4"));
+    let snapshot = || "0".repeat(64).parse().expect("an id");
+    let samples = vec![
+        ShardError::OtherCount { run: run(), begun: 3, what: what(), asked: 4 },
+        ShardError::OtherAppliance {
+            run: run(),
+            begun: text("APPLIANCE"),
+            what: what(),
+            found: text("APPLIANCE"),
+        },
+        ShardError::OtherDatasets { run: run(), begun: text("NAME"), asked: text("nothing") },
+        ShardError::Abandoned { run: run(), started: jiff::Timestamp::UNIX_EPOCH },
+        ShardError::Joined { run: run(), snapshot: text("ID") },
+        ShardError::ParentGone { run: run(), snapshot: snapshot() },
+        ShardError::NoRun { run: run() },
+        ShardError::NoneWaits,
+        ShardError::NoParts { run: run() },
+        ShardError::Stranger { run: run(), part: text("part 2/4"), key: text("KEY") },
+        ShardError::OtherParent { run: run(), part: text("part 2/4") },
+    ];
+    section("Runs of several shards", ("ShardError", "backup/shard/run.rs"), samples)
 }
 
 fn courtesy() -> Section {

@@ -115,6 +115,7 @@ fn named() -> Section {
     let samples = vec![
         NamedRefusal::Held { snapshot: snapshot(), reason: text("REASON") },
         NamedRefusal::Quarantine { snapshot: snapshot(), why: "is in quarantine" },
+        NamedRefusal::Needed { snapshot: snapshot(), run: text("NAME") },
         NamedRefusal::Newest { snapshot: snapshot() },
         NamedRefusal::TooFew { remaining: 1, minimum: 2 },
     ];

@@ -47,6 +47,14 @@ containers:
     image: "{{ $.Values.image.repository }}:{{ $.Values.image.tag | default $.Chart.AppVersion }}"
     imagePullPolicy: {{ $.Values.image.pullPolicy }}
     args: {{ .arguments | toJson }}
+    {{- if .shard }}
+    env:
+      # A Job of its own for each run: its name is the run's.
+      - name: RUN
+        valueFrom:
+          fieldRef:
+            fieldPath: metadata.labels['batch.kubernetes.io/job-name']
+    {{- end }}
     {{- if .daemon }}
     ports:
       - name: http
@@ -117,7 +125,7 @@ volumes:
 
 {{/* What a claim asks for. */}}
 {{- define "ghevault.claim" -}}
-accessModes: [ReadWriteOnce]
+accessModes: [{{ .Values.storage.accessMode }}]
 {{- with .Values.storage.className }}
 storageClassName: {{ . }}
 {{- end }}

@@ -35,6 +35,7 @@ pub fn restore(scene: &Scene<'_>) -> Result<Done, StepError> {
         drain_s: scene.options.drain_s,
         wait: std::time::Duration::ZERO,
         owner: None,
+        group: None,
     };
     let gate = Gate::take(scene.remote.channel, &settings)?;
     let done = send(scene, &to);
@@ -73,7 +74,7 @@ fn everywhere(scene: &Scene<'_>, cluster: &Cluster<'_>) -> Result<Done, StepErro
     for machine in &machines {
         let (repositories, drain_s) = (to.clone(), scene.options.drain_s);
         let wait = std::time::Duration::ZERO;
-        let settings = GateSettings { repositories, drain_s, wait, owner: None };
+        let settings = GateSettings { repositories, drain_s, wait, owner: None, group: None };
         match Gate::take(machine.channel(), &settings) {
             Ok(gate) => gates.push((machine.node.name.as_str(), gate)),
             // A machine that cannot be reached gets nothing either; maintenance that goes on is another matter.
