@@ -12,7 +12,7 @@ use ghevault_core::{
         },
     },
     seal::Outcome,
-    state::{RunDetails, StateFolder},
+    state::RunDetails,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -132,13 +132,12 @@ fn again(wanting: &[Place]) -> Option<String> {
     let (first, others) = wanting.split_first()?;
     let more: Vec<String> = others.iter().take(SHOWN - 1).map(ToString::to_string).collect();
     let left = others.len() - more.len();
-    let mut text = first.to_string();
-    match (more.is_empty(), left) {
-        (true, _) => {}
-        (false, 0) => text += &format!(" (and {})", more.join(", ")),
-        (false, left) => text += &format!(" (and {}, and {left} more)", more.join(", ")),
-    }
-    Some(text)
+    let others = match (more.is_empty(), left) {
+        (true, _) => String::new(),
+        (false, 0) => format!(" (and {})", more.join(", ")),
+        (false, left) => format!(" (and {}, and {left} more)", more.join(", ")),
+    };
+    Some(format!("{first}{others}"))
 }
 
 /// Tells of a snapshot that was made before.
