@@ -118,9 +118,9 @@ fn a_run_that_nobody_finished_is_in_nobodys_way_and_is_named() {
     let mut appliance = Appliance::build(bench.dir.path().join("appliance"), &Recipe::small(42)).unwrap();
     let port = appliance.open_sshd().unwrap().port();
     let channel = bench.channel(&appliance, port, TransportKind::Russh);
-    let part = |run: &str, index| bench.backup_with(&*channel, &shard(run, index, 2)).unwrap();
-    part("eight", 1);
-    part("nine", 1);
+    let capture = |run: &str, index| bench.backup_with(&*channel, &shard(run, index, 2)).unwrap();
+    capture("eight", 1);
+    capture("nine", 1);
     // Of those that are not complete the newest is meant, also when it was joined without a part of it.
     let partial = join_run(&bench, None).unwrap();
     assert_eq!(partial.report.run.as_ref().map(|run| run.name.as_str()), Some("nine"));
@@ -130,10 +130,10 @@ fn a_run_that_nobody_finished_is_in_nobodys_way_and_is_named() {
     assert!(named(&partial.report.warnings), "{partial:#?}");
     let again = join_run(&bench, None).unwrap();
     assert!(again.already && named(&again.report.warnings), "{again:#?}");
-    part("nine", 2);
+    capture("nine", 2);
     assert_eq!(join_run(&bench, None).unwrap().report.outcome, Outcome::Complete);
     // The older one is the only one now.
-    part("eight", 2);
+    capture("eight", 2);
     let older = join_run(&bench, None).unwrap();
     assert_eq!((older.report.outcome, older.report.warnings.len()), (Outcome::Complete, 0), "{older:#?}");
     let none = join_run(&bench, None).unwrap_err();

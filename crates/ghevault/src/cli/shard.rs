@@ -132,12 +132,12 @@ fn again(wanting: &[Place]) -> Option<String> {
     let (first, others) = wanting.split_first()?;
     let more: Vec<String> = others.iter().take(SHOWN - 1).map(ToString::to_string).collect();
     let left = others.len() - more.len();
-    let mut text = first.to_string();
-    match (more.is_empty(), left) {
-        (true, _) => {}
-        (false, 0) => text += &format!(" (and {})", more.join(", ")),
-        (false, left) => text += &format!(" (and {}, and {left} more)", more.join(", ")),
-    }
+    let more = more.join(", ");
+    let text = match (others.len(), left) {
+        (0, _) => first.to_string(),
+        (_, 0) => format!("{first} (and {more})"),
+        _ => format!("{first} (and {more}, and {left} more)"),
+    };
     Some(text)
 }
 
