@@ -62,7 +62,7 @@ impl BoardSide {
         let mut wanted: Option<String> = None;
         let names: Vec<String> =
             board.names(&folder)?.into_iter().filter(|name| Sheet::seal_of(name).is_some()).collect();
-        for name in names.iter().rev() {
+        for name in by_moment(board, &folder, names, (origin, key))?.iter().rev() {
             let file = format!("{}: {folder}/{name}", board.place());
             let text = board.read(&folder, name)?.unwrap_or_default();
             let sheet = match Sheet::read(&text, origin, key) {
@@ -157,6 +157,29 @@ impl Side for BoardSide {
     }
 }
 
+/// Names in the order of their sheets. They tell seconds; which of two in one second was first, only the sheets themselves tell.
+fn by_moment(
+    board: &dyn Board,
+    folder: &str,
+    names: Vec<String>,
+    (origin, key): (&str, &PublicKey),
+) -> Result<Vec<String>, CompareError> {
+    let second = |name: &str| name.split_once('-').map(|(second, _)| second.to_owned());
+    let mut ordered = Vec::with_capacity(names.len());
+    for together in names.chunk_by(|a, b| second(a) == second(b)) {
+        let mut together: Vec<_> = together.iter().map(|name| (None, name.clone())).collect();
+        if together.len() > 1 {
+            for (started, name) in &mut together {
+                let text = board.read(folder, name)?.unwrap_or_default();
+                *started = Sheet::read(&text, origin, key).ok().map(|sheet| sheet.look.started);
+            }
+            together.sort();
+        }
+        ordered.extend(together.into_iter().map(|(_, name)| name));
+    }
+    Ok(ordered)
+}
+
 /// Publishes the sheets of a vault's complete snapshots that a board does not have yet, oldest first. Returns the names of the
 /// files that were created.
 ///
@@ -207,4 +230,40 @@ fn changed(side: &VaultSide, before: Option<usize>, at: usize) -> Result<Vec<Rep
     states.extend(gone.map(|key| RepositoryState { key: *key, state: None }));
     states.sort_by_key(|state| state.key);
     Ok(states)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::witness::open_folder_board;
+
+    #[test]
+    fn of_two_sheets_in_one_second_the_later_one_is_the_later_one() {
+        let room = tempfile::tempdir().unwrap();
+        let board = open_folder_board(&format!("dir:{}", room.path().display())).unwrap();
+        let key = SealKey::generate();
+        let public = PublicKey::parse(&key.public()).unwrap();
+        let (first, second) = ("ff".repeat(32), "00".repeat(32));
+        let sheet = |snapshot: &String, started: &str, after: Option<&String>| Sheet {
+            origin: "ghevault.v.k".into(),
+            appliance: "a".repeat(32),
+            look: Look {
+                snapshot: snapshot.clone(),
+                started: started.parse().unwrap(),
+                ended: "2026-01-01T00:00:02Z".parse().unwrap(),
+            },
+            after: after.cloned(),
+            repositories: Vec::new(),
+        };
+        let folder = folder("ghevault.v.k");
+        for sheet in [
+            sheet(&second, "2026-01-01T00:00:01.9Z", Some(&first)),
+            sheet(&first, "2026-01-01T00:00:01.1Z", None),
+        ] {
+            assert!(board.create(&folder, &sheet.name(), &sheet.sign(&key).unwrap().text()).unwrap());
+        }
+        let side = BoardSide::read(&*board, "ghevault.v.k", &public, &"a".repeat(32), 10).unwrap();
+        assert_eq!(side.findings, []);
+        assert_eq!(side.looks.iter().map(|look| &look.snapshot).collect::<Vec<_>>(), [&first, &second]);
+    }
 }

@@ -132,12 +132,13 @@ fn again(wanting: &[Place]) -> Option<String> {
     let (first, others) = wanting.split_first()?;
     let more: Vec<String> = others.iter().take(SHOWN - 1).map(ToString::to_string).collect();
     let left = others.len() - more.len();
-    let others = match (more.is_empty(), left) {
-        (true, _) => String::new(),
-        (false, 0) => format!(" (and {})", more.join(", ")),
-        (false, left) => format!(" (and {}, and {left} more)", more.join(", ")),
+    let more = more.join(", ");
+    let text = match (others.len(), left) {
+        (0, _) => first.to_string(),
+        (_, 0) => format!("{first} (and {more})"),
+        _ => format!("{first} (and {more}, and {left} more)"),
     };
-    Some(format!("{first}{others}"))
+    Some(text)
 }
 
 /// Tells of a snapshot that was made before.
