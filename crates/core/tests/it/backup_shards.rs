@@ -14,7 +14,7 @@ use ghevault_core::{
     },
     progress::Silent,
     retention::{self, Policy},
-    seal::Outcome,
+    seal::{Outcome, SealKey},
     vault::{VaultError, tree_hex},
 };
 use ghevault_sim::{build::Recipe, harness::Appliance};
@@ -236,7 +236,7 @@ fn a_shard_that_ended_early_is_repeated_and_of_two_whole_ones_the_newer_counts()
 
 #[test]
 fn shards_that_do_not_fit_their_run_are_refused() {
-    let scene = Scene::new(36);
+    let mut scene = Scene::new(36);
     scene.shard("r", 1, 2).unwrap();
     let refused = scene.shard("r", 1, 3).unwrap_err().to_string();
     assert!(refused.contains("begun with 2 shard(s), and shard 1/3 says 3"), "{refused}");
@@ -248,7 +248,7 @@ fn shards_that_do_not_fit_their_run_are_refused() {
     let stranger = BackupError::Shard(ShardError::NoRun { run: "r".into() }).to_string();
     assert_eq!(join(&other, "r").unwrap_err().to_string(), stranger);
     // Signed with another host's key.
-    fs::remove_file(scene.bench.state.path().join("seal.key")).unwrap();
+    scene.bench.seal_key = SealKey::generate();
     let refused = join(&scene.bench, "r").unwrap_err();
     assert!(matches!(refused, BackupError::Shard(ShardError::Stranger { .. })), "{refused}");
 }
