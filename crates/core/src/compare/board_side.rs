@@ -62,7 +62,7 @@ impl BoardSide {
         let mut wanted: Option<String> = None;
         let names: Vec<String> =
             board.names(&folder)?.into_iter().filter(|name| Sheet::seal_of(name).is_some()).collect();
-        for name in by_moment(board, &folder, names, (origin, key))?.iter().rev() {
+        for name in by_moment(board, &folder, &names, (origin, key))?.iter().rev() {
             let file = format!("{}: {folder}/{name}", board.place());
             let text = board.read(&folder, name)?.unwrap_or_default();
             let sheet = match Sheet::read(&text, origin, key) {
@@ -161,7 +161,7 @@ impl Side for BoardSide {
 fn by_moment(
     board: &dyn Board,
     folder: &str,
-    names: Vec<String>,
+    names: &[String],
     (origin, key): (&str, &PublicKey),
 ) -> Result<Vec<String>, CompareError> {
     let second = |name: &str| name.split_once('-').map(|(second, _)| second.to_owned());
