@@ -116,7 +116,12 @@ pub(super) fn decode_header(mut header: &[u8]) -> Option<Vec<PackedBlob>> {
     while !header.is_empty() {
         let [tag] = take::<1>(&mut header)?;
         let length = u32::from_le_bytes(take(&mut header)?);
-        let plain_length = if tag & 2 > 0 { u32::from_le_bytes(take(&mut header)?) } else { 0 };
+        let compressed = tag & 2 > 0;
+        let plain_length = if compressed { u32::from_le_bytes(take(&mut header)?) } else { 0 };
+        // Nobody compresses nothing, and it would be taken for a blob that is not compressed, of a shorter header.
+        if compressed && plain_length == 0 {
+            return None;
+        }
         let id = Id::new(take(&mut header)?);
         let kind = match tag {
             0 | 2 => BlobType::Data,
@@ -145,6 +150,15 @@ mod tests {
             let kind = if tree { BlobType::Tree } else { BlobType::Data };
             PackedBlob { kind, id: Id::new(id), offset: 0, length, plain_length }
         }
+    }
+
+    #[test]
+    fn a_compressed_blob_without_a_plain_byte_makes_a_header_malformed() {
+        let entry = |plain_length: u32| {
+            [&[2][..], &100_u32.to_le_bytes(), &plain_length.to_le_bytes(), &[7; 32]].concat()
+        };
+        assert!(decode_header(&entry(1)).is_some());
+        assert_eq!(decode_header(&entry(0)), None);
     }
 
     proptest! {
