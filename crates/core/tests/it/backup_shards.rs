@@ -51,10 +51,7 @@ struct Scene {
 
 impl Scene {
     fn new(seed: u64) -> Self {
-        let bench = Bench::new();
-        let mut appliance =
-            Appliance::build(bench.dir.path().join("appliance"), &Recipe::small(seed)).unwrap();
-        let port = appliance.open_sshd().unwrap().port();
+        let (bench, appliance, port) = Bench::beside(seed);
         let channel = bench.channel(&appliance, port, TransportKind::Russh);
         Self { bench, appliance, channel }
     }

@@ -22,7 +22,7 @@ use ghevault_core::{
     seal::{self, Outcome, Source},
     vault::{Snapshot, tree_hex},
 };
-use ghevault_sim::{build::Recipe, harness::Appliance};
+use ghevault_sim::harness::Appliance;
 
 /// An appliance, and a data directory with two snapshots of it whose files share inodes as backup-utils' do.
 struct Case {
@@ -37,10 +37,7 @@ const SECOND: &str = "20260101T010000";
 
 impl Case {
     fn new(seed: u64) -> Self {
-        let bench = Bench::new();
-        let mut appliance =
-            Appliance::build(bench.dir.path().join("appliance"), &Recipe::small(seed)).unwrap();
-        let port = appliance.open_sshd().unwrap().port();
+        let (bench, appliance, port) = Bench::beside(seed);
         let channel = bench.channel(&appliance, port, TransportKind::Russh);
         let data = bench.dir.path().join("data");
         let case = Self { bench, appliance, channel, data };

@@ -115,9 +115,7 @@ fn a_shard_that_is_killed_half_way_is_run_again_and_the_join_is_what_one_process
 
 #[test]
 fn a_run_that_nobody_finished_is_in_nobodys_way_and_is_named() {
-    let bench = Bench::new();
-    let mut appliance = Appliance::build(bench.dir.path().join("appliance"), &Recipe::small(42)).unwrap();
-    let port = appliance.open_sshd().unwrap().port();
+    let (bench, appliance, port) = Bench::beside(42);
     let channel = bench.channel(&appliance, port, TransportKind::Russh);
     let capture = |run: &str, index| bench.backup_with(&*channel, &shard(run, index, 2)).unwrap();
     capture("eight", 1);

@@ -15,12 +15,7 @@ const CIPHERTEXT: &str =
 fn desk() -> Desk {
     let mut desk = Desk::new();
     desk.set("GHEVAULT_SSH_KEY", CIPHERTEXT);
-    desk.set("AWS_REGION", "eu-west-1");
-    desk.set("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE");
-    desk.set("AWS_SECRET_ACCESS_KEY", "example");
-    desk.set("AWS_EC2_METADATA_DISABLED", "true");
-    desk.set("AWS_CONFIG_FILE", "/dev/null");
-    desk.set("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+    desk.use_aws_keys("eu-west-1");
     desk
 }
 

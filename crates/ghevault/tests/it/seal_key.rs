@@ -78,12 +78,7 @@ fn desk_at(kms: &Wire, seed: u64) -> (Desk, Appliance, tempfile::TempDir) {
     let (mut appliance, folder) = appliance(seed);
     let mut desk = Desk::with_vault();
     desk.trust(&mut appliance);
-    desk.set("AWS_REGION", "eu-west-1");
-    desk.set("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE");
-    desk.set("AWS_SECRET_ACCESS_KEY", "example");
-    desk.set("AWS_EC2_METADATA_DISABLED", "true");
-    desk.set("AWS_CONFIG_FILE", "/dev/null");
-    desk.set("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+    desk.use_aws_keys("eu-west-1");
     desk.set("AWS_ENDPOINT_URL_KMS", &kms.url);
     desk.set("GHEVAULT_SEAL_KEY", "aws:kms-key:alias/seal");
     (desk, appliance, folder)

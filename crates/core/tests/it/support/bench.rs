@@ -27,7 +27,7 @@ use ghevault_core::{
     state::StateFolder,
     vault::{Password, Vault, VaultLocation},
 };
-use ghevault_sim::harness::Appliance;
+use ghevault_sim::{build::Recipe, harness::Appliance};
 
 /// The password of every vault in tests.
 pub const PASSWORD: &str = "correct horse";
@@ -48,6 +48,15 @@ impl Bench {
         let state = StateFolder::open(&dir.path().join("state")).unwrap();
         let seal_key = state.seal_key().unwrap();
         Self { dir, vault, state, seal_key }
+    }
+
+    /// A bench beside a small appliance, and the port of its sshd.
+    pub fn beside(seed: u64) -> (Self, Appliance, u16) {
+        let bench = Self::new();
+        let recipe = Recipe::small(seed);
+        let mut appliance = Appliance::build(bench.dir.path().join("appliance"), &recipe).unwrap();
+        let port = appliance.open_sshd().unwrap().port();
+        (bench, appliance, port)
     }
 
     pub fn vault_path(&self) -> PathBuf {
