@@ -14,7 +14,7 @@ static PARSER: LazyLock<String> = LazyLock::new(|| std::env::var("FUZZ_PARSER").
 
 fuzz_target!(|bytes: &[u8]| {
     if *PARSER == "backup-config" {
-        backup_config::parse(&String::from_utf8_lossy(bytes), |name| (name == "HOME").then(|| "/root".into()));
+        let _ = backup_config::parse(&String::from_utf8_lossy(bytes), |name| (name == "HOME").then(|| "/root".into()));
     } else {
         assert!(ghevault_core::fuzzing::run(&PARSER, bytes), "there is no parser `{}`", *PARSER);
     }

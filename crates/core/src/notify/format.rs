@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{Message, Severity};
+use super::{Message, Part, Severity, Templates, template::escaped};
 use crate::state::RunRecord;
 
 /// A webhook's content and the headers that prove whose it is.
@@ -20,8 +20,10 @@ pub struct Signed {
 
 /// A message as JSON. With a key it is signed: HMAC-SHA256 over time stamp, a dot and the body, so that an old one cannot be sent again.
 #[must_use]
-pub fn signed(message: &Message, key: Option<&[u8]>) -> Signed {
-    let body = serde_json::to_string(message).unwrap_or_default();
+pub fn signed(message: &Message, words: &Templates, key: Option<&[u8]>) -> Signed {
+    let body = words
+        .worded(Part::Webhook, message)
+        .unwrap_or_else(|| serde_json::to_string(message).unwrap_or_default());
     let at = message.at.as_second().to_string();
     let mut headers = vec![("x-ghevault-timestamp", at.clone()), ("x-ghevault-id", message.id.clone())];
     if let Some(key) = key
@@ -36,30 +38,43 @@ pub fn signed(message: &Message, key: Option<&[u8]>) -> Signed {
 
 /// A message for a Slack webhook.
 #[must_use]
-pub fn slack(message: &Message) -> String {
+pub fn slack(message: &Message, words: &Templates) -> String {
+    let text = words.worded(Part::Slack, message).unwrap_or_else(|| slack_text(message));
+    json!({ "text": text }).to_string()
+}
+
+fn slack_text(message: &Message) -> String {
     let mark = match message.severity {
         Severity::Info => ":white_check_mark:",
         Severity::Warning => ":warning:",
         Severity::Critical => ":rotating_light:",
     };
-    let text = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let place = [message.host.as_str(), message.vault.as_str()].map(text).join(" → ");
-    let more = message.lines.iter().fold(String::new(), |more, line| more + "\n• " + &text(line));
-    json!({ "text": format!("{mark} *{}*\n{place}{more}", text(&message.title)) }).to_string()
+    let place = [message.host.as_str(), message.vault.as_str()].map(escaped).join(" → ");
+    let more = message.lines.iter().fold(String::new(), |more, line| more + "\n• " + &escaped(line));
+    format!("{mark} *{}*\n{place}{more}", escaped(&message.title))
 }
 
 /// A message as subject and text, for e-mail and topics. The subject is one line of at most 100 characters of ASCII, as the
 /// strictest of them wants it.
 #[must_use]
-pub fn plain(message: &Message) -> (String, String) {
+pub fn plain(message: &Message, words: &Templates) -> (String, String) {
+    let whole = words.worded(Part::Subject, message).unwrap_or_else(|| subject(message));
+    let ascii = |letter: char| if letter.is_ascii_graphic() || letter == ' ' { letter } else { '?' };
+    let subject: String = whole.trim().chars().map(ascii).take(100).collect();
+    let text = words.worded(Part::Text, message).unwrap_or_else(|| text(message));
+    (subject.trim_end().to_owned(), text)
+}
+
+fn subject(message: &Message) -> String {
     let word = match message.severity {
         Severity::Info => "ok",
         Severity::Warning => "warning",
         Severity::Critical => "CRITICAL",
     };
-    let whole = format!("[ghevault] {word}: {}", message.title);
-    let ascii = |letter: char| if letter.is_ascii_graphic() || letter == ' ' { letter } else { '?' };
-    let subject: String = whole.chars().map(ascii).take(100).collect();
+    format!("[ghevault] {word}: {}", message.title)
+}
+
+fn text(message: &Message) -> String {
     let mut text = format!("{}\n\nappliance: {}\nvault: {}\n", message.title, message.host, message.vault);
     if let Some(run) = &message.run {
         let _ = writeln!(text, "run: {}, from {} to {}", run.run, run.began, run.ended);
@@ -74,7 +89,7 @@ pub fn plain(message: &Message) -> (String, String) {
         let _ = writeln!(text, "{line}");
     }
     let _ = write!(text, "\nid: {}, {}\n", message.id, message.at);
-    (subject.trim_end().to_owned(), text)
+    text
 }
 
 /// What a dead-man check gets with its ping.
@@ -115,26 +130,26 @@ mod tests {
 
     #[test]
     fn a_signature_is_over_time_and_body() {
-        let plain = signed(&message(), None);
+        let plain = signed(&message(), &Templates::default(), None);
         assert_eq!(plain.headers.len(), 2);
-        let one = signed(&message(), Some(b"key"));
+        let one = signed(&message(), &Templates::default(), Some(b"key"));
         let mut mac = Hmac::<Sha256>::new_from_slice(b"key").unwrap();
         mac.update(format!("1795773600.{}", one.body).as_bytes());
         let expected = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
         assert_eq!(one.headers[2], ("x-ghevault-signature", expected));
-        assert_ne!(signed(&message(), Some(b"other")).headers, one.headers);
+        assert_ne!(signed(&message(), &Templates::default(), Some(b"other")).headers, one.headers);
     }
 
     #[test]
     fn slack_gets_no_markup_of_others() {
-        assert!(slack(&message()).contains("&lt;x&gt; &amp; y"));
+        assert!(slack(&message(), &Templates::default()).contains("&lt;x&gt; &amp; y"));
     }
 
     #[test]
     fn a_subject_is_one_short_line_of_ascii() {
         let mut long = message();
         long.title = format!("größer\r\nBcc: everybody@example.com {}", "x".repeat(200));
-        let (subject, text) = plain(&long);
+        let (subject, text) = plain(&long, &Templates::default());
         assert!(subject.len() <= 100 && subject.starts_with("[ghevault] warning: gr??er??Bcc"), "{subject}");
         assert!(text.contains("appliance: ghe"), "{text}");
     }

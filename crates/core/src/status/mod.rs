@@ -13,6 +13,8 @@ use serde::Serialize;
 pub use growth::Size;
 pub use health::{Health, Objective, words};
 pub use metrics::metrics;
+#[cfg(feature = "otlp")]
+pub use metrics::{Rejected, Sender, rejected, request};
 pub use targets::{RESTORE, Target};
 
 use crate::{

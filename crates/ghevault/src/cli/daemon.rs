@@ -10,9 +10,12 @@ mod door;
 mod earlier;
 mod herald;
 mod keeper;
+#[cfg(feature = "otlp")]
+mod meter;
 mod relay;
 mod server;
 mod shared;
+mod words;
 
 use super::Invocation;
 use crate::{

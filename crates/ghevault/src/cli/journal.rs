@@ -56,6 +56,8 @@ pub fn recorded(task: Task, invocation: &Invocation, body: impl FnOnce() -> Comm
     drop(mark);
     if !of_the_daemon {
         operate::write_textfile(&invocation.settings, &state);
+        #[cfg(feature = "otlp")]
+        super::otlp::once(invocation, &state);
     }
     result
 }

@@ -32,6 +32,8 @@ mod key;
 mod manual;
 mod notify;
 mod operate;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod post;
 mod prune;
 mod refs;

@@ -12,6 +12,7 @@ pub mod locate;
 pub mod notify;
 pub mod operation;
 pub mod option;
+pub mod otlp;
 pub mod retention;
 pub mod settings;
 pub mod ssh_options;

@@ -5,8 +5,12 @@ use super::{
     layer::Layer,
     settings::{parsed, secret},
 };
-use crate::error::CommandResult;
-use ghevault_core::{keys::SecretSource, schedule::Calendar};
+use crate::error::{CommandError, CommandResult};
+use ghevault_core::{
+    keys::SecretSource,
+    notify::{Part, Templates},
+    schedule::Calendar,
+};
 
 /// Who is told; the addresses are secrets, but that of a topic.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +31,8 @@ pub struct Notify {
     pub mail_to: Vec<String>,
     /// ARN of a topic.
     pub sns: Option<String>,
+    /// In whose words.
+    pub templates: Templates,
     /// Whether good runs are told.
     pub every_run: bool,
     /// When it is told how everything stands.
@@ -56,8 +62,23 @@ impl Notify {
                 .map(str::to_owned)
                 .collect(),
             sns: text("notify.sns").map(str::to_owned),
+            templates: templates(merged)?,
             every_run: every_run.unwrap_or(false),
             digest,
         })
     }
+}
+
+/// The templates of messages.
+fn templates(merged: &Layer) -> CommandResult<Templates> {
+    let mut all = Templates::default();
+    for part in Part::ALL {
+        let key = format!("notify.{}_template", part.name());
+        let Some(value) = merged.get(&key).filter(|value| !value.text.trim().is_empty()) else { continue };
+        all = all.with(part, &value.text).map_err(|error| {
+            CommandError::usage(format!("{}: `{key}`: {error}", value.origin))
+                .hint("docs/operation.md, *Telling people*, says what a template may hold; a name that is not always there stands in `{% if … %}`.")
+        })?;
+    }
+    Ok(all)
 }

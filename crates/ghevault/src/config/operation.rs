@@ -4,6 +4,7 @@ use super::{
     amount,
     layer::Layer,
     notify::Notify,
+    otlp::Otlp,
     settings::{parsed, secret},
 };
 use crate::error::{CommandError, CommandResult};
@@ -53,6 +54,12 @@ pub struct Operation {
     pub access: Access,
     /// Where metrics are written.
     pub textfile: Option<PathBuf>,
+    /// Where metrics are sent.
+    #[cfg_attr(
+        not(feature = "otlp"),
+        allow(dead_code, reason = "the settings are known without the feature, to refuse them")
+    )]
+    pub otlp: Option<Otlp>,
     /// Who is told.
     pub notify: Notify,
 }
@@ -132,6 +139,7 @@ impl Operation {
             access: access(merged)?,
             listen: listen.unwrap_or_else(|| LISTEN.parse().ok()),
             textfile: text("metrics.textfile").map(|value| PathBuf::from(&value.text)),
+            otlp: Otlp::typed(merged)?,
             notify: Notify::typed(merged, digest)?,
         })
     }

@@ -1,5 +1,5 @@
 //! The documentation names only what exists: every verb and flag that stands in a command is known to `--help`, every
-//! variable of backup-utils has its line in the migration page, every link leads somewhere.
+//! variable of backup-utils has its line in the migration page, every link leads somewhere, every configuration file is accepted.
 
 use crate::support;
 use std::{
@@ -156,6 +156,26 @@ fn every_verb_and_flag_of_a_command_in_the_documentation_exists() {
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert!(seen > 100, "only {seen} commands were found: the pages are read wrongly");
+}
+
+/// The blocks of a page that are configuration files.
+fn configurations(text: &str) -> Vec<String> {
+    text.split("```toml\n").skip(1).filter_map(|rest| Some(rest.split_once("\n```")?.0.to_owned())).collect()
+}
+
+#[test]
+fn every_configuration_of_the_documentation_is_accepted() {
+    let mut count = 0;
+    for (page, text) in pages() {
+        for block in configurations(&text) {
+            count += 1;
+            let mut desk = Desk::new();
+            desk.configure(&block);
+            let done = desk.run(&["status", "--json"]);
+            assert_eq!(done.code, 0, "{}: {block}\n{done:?}", page.display());
+        }
+    }
+    assert!(count >= 6, "{count}");
 }
 
 #[test]

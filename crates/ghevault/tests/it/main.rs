@@ -16,6 +16,7 @@ mod gate_command;
 mod import_command;
 mod init_command;
 mod key_command;
+mod metrics_otlp;
 mod notify_command;
 mod notify_mail;
 mod refs_command;

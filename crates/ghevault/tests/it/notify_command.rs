@@ -4,6 +4,7 @@ use crate::support;
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
+    process::{Command, Stdio},
     sync::{
         Mutex,
         mpsc::{Receiver, channel},
@@ -71,6 +72,53 @@ fn everybody_gets_a_test_message_and_the_webhook_is_signed() {
     );
     assert!(got_slack.recv().expect("a request").contains("this is a test"));
     assert!(got_ping.recv().expect("a request").starts_with("POST /hook/s3cret/log "));
+}
+
+#[test]
+fn messages_are_said_in_the_words_of_templates_and_signed_as_they_are_sent() {
+    let mut desk = Desk::new();
+    let (webhook, got_webhook) = receiver(&[]);
+    let (slack, got_slack) = receiver(&[]);
+    for (name, text) in [("webhook", webhook.as_str()), ("slack", &slack), ("key", "k3y")] {
+        desk.write(name, text);
+    }
+    desk.configure(
+        "host = \"ghe<1>.example.com\"\n[notify]\nwebhook = \"file:webhook\"\nwebhook_key = \"file:key\"\nslack = \"file:slack\"\n\
+         slack_template = \"*{{ title }}* on {{ host }}\"\n\
+         webhook_template = '''{\n  \"summary\": {{ severity ~ \": \" ~ title }}, \"run\": {{ run }}\n}'''\n",
+    );
+    desk.run(&["notify", "test"]).exits(0);
+    let request = got_webhook.recv().expect("a request");
+    let (head, body) = request.split_once("\n\n").unwrap_or_else(|| panic!("{request}"));
+    assert_eq!(body, "{\n  \"summary\": \"info: this is a test\", \"run\": null\n}");
+    let value = |name: &str| {
+        let line = head.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("{head}")).trim().to_owned()
+    };
+    let mut mac = Command::new("openssl");
+    mac.args(["dgst", "-sha256", "-hmac", "k3y", "-hex"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut mac = mac.spawn().expect("openssl");
+    let signed = format!("{}.{body}", value("x-ghevault-timestamp:"));
+    mac.stdin.take().expect("a pipe").write_all(signed.as_bytes()).expect("written");
+    let mac = String::from_utf8(mac.wait_with_output().expect("its end").stdout).expect("text");
+    let mac = mac.trim().rsplit(' ').next().expect("a word");
+    assert_eq!(value("x-ghevault-signature:"), format!("sha256={mac}"));
+    let request = got_slack.recv().expect("a request");
+    assert!(request.ends_with(r#"{"text":"*this is a test* on ghe&lt;1&gt;.example.com"}"#), "{request}");
+}
+
+#[test]
+fn a_wrong_template_is_refused_with_its_place() {
+    let mut desk = Desk::new();
+    for (text, why) in [
+        ("text_template = \"{{ title }}\\n{{ titel }}\"", "`notify.text_template`: line 2: undefined value"),
+        ("slack_template = \"{% if %}\"", "`notify.slack_template`: line 1: syntax error"),
+        ("webhook_template = '{\"text\": \"{{ title }}\"}'", "`notify.webhook_template`: it is not JSON"),
+        ("subject_template = \"{{ run.snapshot }}\"", "(in a message of a run that failed)"),
+    ] {
+        desk.configure(&format!("[notify]\n{text}\n"));
+        desk.run(&["notify", "test"]).exits(2).complains(why).complains("g.toml");
+    }
 }
 
 #[test]

@@ -101,6 +101,20 @@ fn a_test_mail_has_all_receivers_a_subject_and_an_id() {
 }
 
 #[test]
+fn a_mail_is_said_in_the_words_of_templates_and_its_subject_stays_one_line() {
+    let mut desk = Desk::new();
+    let (listener, address) = open();
+    let got = server(listener, &[]);
+    let words = "subject_template = \"{{ severity|upper }} {{ subject }}\\nBcc: c@example.com\"\n\
+                 text_template = \"Look at https://wiki.example.com/ghevault: {{ title }}\"\n";
+    configured(&mut desk, &address, &format!("[notify]\n{MAIL}{words}"));
+    desk.run(&["notify", "test"]).exits(0);
+    let mail = got.recv().expect("a mail");
+    assert!(mail.contains("Subject: INFO test?Bcc: c@example.com\r\n"), "{mail}");
+    assert!(mail.contains("\r\n\r\nLook at https://wiki.example.com/ghevault: this is a test\r\n"), "{mail}");
+}
+
+#[test]
 fn a_server_that_refuses_or_is_not_there_is_named_without_its_password() {
     let mut desk = Desk::new();
     let (listener, address) = open();

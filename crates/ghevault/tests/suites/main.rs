@@ -19,6 +19,7 @@ mod operation;
 mod operation_courtesy;
 mod operation_daemon;
 mod operation_monitoring;
+mod operation_otlp;
 mod operation_terminal;
 mod proof_appliance;
 mod proof_normal;

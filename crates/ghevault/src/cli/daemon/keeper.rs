@@ -1,14 +1,18 @@
 //! What the daemon knows, and each of its steps.
 
+#[cfg(feature = "otlp")]
+use super::meter::Meter;
 use super::{
     child::{self, Ended, Message},
     herald::Herald,
     relay::{self, log_retry},
     shared::Shared,
+    words::{arguments, words},
 };
+#[cfg(feature = "otlp")]
+use crate::cli::otlp::Exporter;
 use crate::{
     cli::{Invocation, operate, schedule::nothing_scheduled},
-    config::{Settings, operation::Operation},
     error::{CommandError, CommandResult, Kind},
 };
 use ghevault_core::{
@@ -20,8 +24,6 @@ use rustix::process::Signal;
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    fs,
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -31,8 +33,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 const FOREIGN: Duration = Duration::from_secs(5);
 /// Longest wait for messages that are not sent when the daemon ends.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// The configuration as it was when it was read, for runs: a file that is being edited is nobody's.
-const CONFIGURATION: &str = "daemon.toml";
 
 /// Reason to look again.
 pub enum Wake {
@@ -65,6 +65,8 @@ pub struct Keeper {
     tell: UnboundedSender<Message>,
     told: UnboundedReceiver<Message>,
     herald: Herald,
+    #[cfg(feature = "otlp")]
+    meter: Option<Meter>,
     _mark: DaemonMark,
 }
 
@@ -90,9 +92,13 @@ impl Keeper {
         let (tell, told) = unbounded_channel();
         let arguments = arguments(invocation, &settings, &state)?;
         let herald = Herald::begin(invocation, &settings, &state)?;
-        let shared = Shared::new(settings, state.clone());
+        #[cfg(feature = "otlp")]
+        let exporter = Exporter::open(invocation, &settings, &state)?;
+        let shared = Arc::new(Mutex::new(Shared::new(settings, state.clone())));
         let keeper = Self {
-            shared: Arc::new(Mutex::new(shared)),
+            #[cfg(feature = "otlp")]
+            meter: exporter.map(|exporter| Meter::start(exporter, &shared)),
+            shared,
             state,
             plans,
             arguments,
@@ -287,7 +293,13 @@ impl Keeper {
             if plans.is_empty() {
                 return Err(nothing_scheduled());
             }
+            #[cfg(feature = "otlp")]
+            let exporter = Exporter::open(invocation, &settings, &self.state)?;
             let herald = Herald::begin(invocation, &settings, &self.state)?;
+            #[cfg(feature = "otlp")]
+            {
+                self.meter = exporter.map(|exporter| Meter::start(exporter, &self.shared));
+            }
             Ok((arguments(invocation, &settings, &self.state)?, settings, plans, herald))
         });
         match fresh {
@@ -356,36 +368,4 @@ impl Keeper {
         log_retry(ended.task, retry);
         Ok(())
     }
-}
-
-/// The command line of a task.
-fn words(task: Task, operation: &Operation) -> Vec<String> {
-    let name = task.name().to_owned();
-    match task {
-        Task::Verify => vec![name, format!("--depth={}", operation.verify_depth)],
-        Task::Backup => vec![name, format!("--turn={}", operation.turn.as_secs())],
-        Task::Locks => {
-            let span = operation.locks_for.clone().unwrap_or_default();
-            vec!["vault".to_owned(), "extend-locks".to_owned(), format!("--for={span}")]
-        }
-        Task::Witness => vec![name, "run".to_owned()],
-        Task::Pulse => vec!["witness".to_owned(), name],
-        Task::Forget | Task::Prune | Task::Drill | Task::Compare => vec![name],
-    }
-}
-
-/// The flags of every run; the configuration file is a copy of what holds now.
-fn arguments(
-    invocation: &Invocation,
-    settings: &Settings,
-    state: &StateFolder,
-) -> CommandResult<Vec<OsString>> {
-    let Some(file) = &settings.config_file else { return Ok(invocation.global.again(None)) };
-    let copy: PathBuf = state.path().join(CONFIGURATION);
-    let copied = fs::read(file).and_then(|text| operate::replace(&copy, &text, 0o600));
-    copied.map_err(|error| {
-        CommandError::failure(format!("cannot copy {} to {}", file.display(), copy.display()))
-            .because_of(Some(&error))
-    })?;
-    Ok(invocation.global.again(Some(&copy)))
 }

@@ -2,7 +2,7 @@
 
 use super::Fault;
 use ghevault_core::{
-    notify::{self, Message},
+    notify::{self, Message, Templates},
     state::RunRecord,
 };
 use http_body_util::{BodyExt, Full};
@@ -15,7 +15,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 /// Longest time of one try.
@@ -29,31 +29,41 @@ pub struct Letter {
     path: String,
     query: String,
     kind: &'static str,
-    headers: Vec<(&'static str, String)>,
-    body: String,
+    headers: Vec<(Cow<'static, str>, String)>,
+    body: Bytes,
 }
 
 impl Letter {
     /// A message for a webhook, signed if there is a key.
-    pub fn webhook(message: &Message, key: Option<&[u8]>) -> Self {
-        let signed = notify::signed(message, key);
-        Self::json(signed.headers, signed.body)
+    pub fn webhook(message: &Message, words: &Templates, key: Option<&[u8]>) -> Self {
+        let signed = notify::signed(message, words, key);
+        let headers = signed.headers.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        Self::json(headers, signed.body)
     }
 
     /// A message for Slack.
-    pub fn slack(message: &Message) -> Self {
-        Self::json(Vec::new(), notify::slack(message))
+    pub fn slack(message: &Message, words: &Templates) -> Self {
+        Self::json(Vec::new(), notify::slack(message, words))
     }
 
-    fn json(headers: Vec<(&'static str, String)>, body: String) -> Self {
-        Self { path: String::new(), query: String::new(), kind: "application/json", headers, body }
+    fn json(headers: Vec<(Cow<'static, str>, String)>, body: String) -> Self {
+        Self::content("application/json", headers, body)
+    }
+
+    /// Content of a type for the address as it is.
+    pub fn content(
+        kind: &'static str,
+        headers: Vec<(Cow<'static, str>, String)>,
+        body: impl Into<Bytes>,
+    ) -> Self {
+        Self { path: String::new(), query: String::new(), kind, headers, body: body.into() }
     }
 
     /// A ping of a dead-man check: what is added to its address, the run, and words.
     pub fn ping(path: &str, run: Option<&str>, body: String) -> Self {
         let query = run.map(|run| format!("rid={}", notify::ping_id(run))).unwrap_or_default();
         let kind = "text/plain; charset=utf-8";
-        Self { path: path.to_owned(), query, kind, headers: Vec::new(), body }
+        Self { path: path.to_owned(), query, kind, headers: Vec::new(), body: body.into() }
     }
 
     /// The ping for the end of a run.
@@ -79,15 +89,20 @@ pub fn client() -> Http {
 
 /// Sends a letter once. The error names no address.
 pub async fn send(client: &Http, address: &Uri, letter: &Letter) -> Result<(), Fault> {
+    ask(client, address, letter).await.map(drop)
+}
+
+/// Sends a letter once, for an answer, of which a part is enough. The error names no address.
+pub async fn ask(client: &Http, address: &Uri, letter: &Letter) -> Result<Vec<u8>, Fault> {
     let client = client.as_ref().map_err(|why| Fault::Away(why.clone()))?;
     let mut request = Request::post(joined(address, letter))
         .header("content-type", letter.kind)
         .header("user-agent", concat!("ghevault/", env!("CARGO_PKG_VERSION")));
     for (name, value) in &letter.headers {
-        request = request.header(*name, value);
+        request = request.header(name.as_ref(), value);
     }
     let request = request
-        .body(Full::new(Bytes::from(letter.body.clone())))
+        .body(Full::new(letter.body.clone()))
         .map_err(|_| Fault::Refused("the address makes no request".to_owned()))?;
     let until = Instant::now() + TRY;
     match timeout_at(until, client.request(request)).await {
@@ -109,17 +124,17 @@ pub async fn send(client: &Http, address: &Uri, letter: &Letter) -> Result<(), F
 }
 
 /// Waits for the end of an answer that says yes: what breaks off may come from somebody on the way, not from the receiver.
-async fn whole(mut answer: Incoming, until: Instant) -> Result<(), Fault> {
-    let mut read = 0;
-    while read < ANSWER {
+async fn whole(mut answer: Incoming, until: Instant) -> Result<Vec<u8>, Fault> {
+    let mut read = Vec::new();
+    while read.len() < ANSWER {
         match timeout_at(until, answer.frame()).await {
             Err(_) => return Err(Fault::Away(format!("its answer does not end within {} s", TRY.as_secs()))),
             Ok(Some(Err(_))) => return Err(Fault::Away("its answer breaks off".to_owned())),
-            Ok(Some(Ok(frame))) => read += frame.data_ref().map_or(0, Bytes::len),
-            Ok(None) => return Ok(()),
+            Ok(Some(Ok(frame))) => read.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+            Ok(None) => break,
         }
     }
-    Ok(())
+    Ok(read)
 }
 
 /// The address with what the letter adds to it.

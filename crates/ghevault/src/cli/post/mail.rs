@@ -2,7 +2,7 @@
 
 use super::Fault;
 use crate::error::{CommandError, CommandResult};
-use ghevault_core::notify::{self, Message};
+use ghevault_core::notify::{self, Message, Templates};
 use lettre::{
     SmtpTransport, Transport,
     message::{
@@ -55,8 +55,8 @@ impl Mailer {
     ///
     /// # Errors
     /// The server does not take it, or is not reached.
-    pub async fn send(&self, message: &Message) -> Result<(), Fault> {
-        let (subject, text) = notify::plain(message);
+    pub async fn send(&self, message: &Message, words: &Templates) -> Result<(), Fault> {
+        let (subject, text) = notify::plain(message, words);
         let mut mail = lettre::Message::builder()
             .from(self.from.clone())
             .subject(subject)

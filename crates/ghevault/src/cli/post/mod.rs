@@ -2,7 +2,7 @@
 //!
 //! Messages stand in the state folder until they have arrived. Pings of a dead-man check do not: late, they would not be true.
 
-mod http;
+pub(in crate::cli) mod http;
 mod mail;
 
 use super::{Invocation, connect};
@@ -13,7 +13,7 @@ use crate::{
 use ghevault_core::{
     aws::{FailureKind, Topic},
     keys::{SecretKind, SecretSource},
-    notify::{Message, Next},
+    notify::{Message, Next, Templates},
     state::{RunRecord, StateError, StateFolder},
 };
 use http::{Http, Letter};
@@ -56,7 +56,7 @@ pub enum Fault {
 
 impl Fault {
     /// In words.
-    fn words(&self) -> &str {
+    pub(in crate::cli) fn words(&self) -> &str {
         match self {
             Self::Away(why) | Self::Refused(why) => why,
         }
@@ -75,25 +75,27 @@ enum Way {
 struct Receiving {
     name: &'static str,
     way: Way,
+    words: Templates,
 }
 
 impl Receiving {
     /// Sends a message once.
     async fn send(&self, client: &Http, message: &Message) -> Result<(), Fault> {
+        let words = &self.words;
         match &self.way {
             Way::Webhook { address, key } => {
-                http::send(client, address, &Letter::webhook(message, key.as_deref())).await
+                http::send(client, address, &Letter::webhook(message, words, key.as_deref())).await
             }
-            Way::Slack(address) => http::send(client, address, &Letter::slack(message)).await,
-            Way::Mail(mailer) => mailer.send(message).await,
-            Way::Topic(topic) => publish(Topic::clone(topic), message).await,
+            Way::Slack(address) => http::send(client, address, &Letter::slack(message, words)).await,
+            Way::Mail(mailer) => mailer.send(message, words).await,
+            Way::Topic(topic) => publish(Topic::clone(topic), message, words).await,
         }
     }
 }
 
 /// Sends a message to a topic; AWS has threads of its own.
-async fn publish(topic: Topic, message: &Message) -> Result<(), Fault> {
-    let (subject, text) = ghevault_core::notify::plain(message);
+async fn publish(topic: Topic, message: &Message, words: &Templates) -> Result<(), Fault> {
+    let (subject, text) = ghevault_core::notify::plain(message, words);
     let id = message.id.clone();
     let sent = tokio::task::spawn_blocking(move || topic.publish(&subject, &text, &id)).await;
     match sent {
@@ -116,7 +118,7 @@ impl Post {
     /// # Errors
     /// A source gives none, or what it gives is no address.
     pub fn open(invocation: &Invocation, notify: &Notify) -> CommandResult<Self> {
-        let mut receivers = Vec::new();
+        let mut ways = Vec::new();
         let uri = |name: &str, source: &Option<SecretSource>| {
             source.as_ref().map(|source| address(invocation, name, source)).transpose()
         };
@@ -125,23 +127,27 @@ impl Post {
                 Some(source) => Some(text(invocation, "notify.webhook_key", source)?.into_bytes()),
                 None => None,
             };
-            receivers.push(Receiving { name: "webhook", way: Way::Webhook { address, key } });
+            ways.push(("webhook", Way::Webhook { address, key }));
         }
         if let Some(address) = uri("slack", &notify.slack)? {
-            receivers.push(Receiving { name: "slack", way: Way::Slack(address) });
+            ways.push(("slack", Way::Slack(address)));
         }
         if let Some(source) = &notify.mail {
             let server = text(invocation, "notify.mail", source)?;
             let mailer = Mailer::new(&server, notify.mail_from.as_deref(), &notify.mail_to)?;
-            receivers.push(Receiving { name: "mail", way: Way::Mail(Box::new(mailer)) });
+            ways.push(("mail", Way::Mail(Box::new(mailer))));
         }
         if let Some(arn) = &notify.sns {
             let topic = Topic::new(&invocation.aws()?, arn).ok_or_else(|| {
                 CommandError::usage(format!("`notify.sns` is `{arn}`, not the ARN of a topic"))
                     .hint("It is `arn:aws:sns:REGION:ACCOUNT:NAME`.")
             })?;
-            receivers.push(Receiving { name: "sns", way: Way::Topic(Box::new(topic)) });
+            ways.push(("sns", Way::Topic(Box::new(topic))));
         }
+        let receivers = ways
+            .into_iter()
+            .map(|(name, way)| Receiving { name, way, words: notify.templates.clone() })
+            .collect();
         Ok(Self { ping: uri("ping", &notify.ping)?, receivers })
     }
 
