@@ -2,6 +2,8 @@
 //! waits have an end; then the backup begins all the same, because an old snapshot is worse than a slow appliance.
 
 use std::{
+    cell::OnceCell,
+    collections::BTreeSet,
     thread,
     time::{Duration, Instant},
 };
@@ -20,6 +22,9 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(5);
 /// A gate that is older was left by somebody who died: nobody waits for it.
 const LEFT_S: i64 = 6 * 3_600;
+
+/// Longest wait for the checkpoint of somebody whose gate is gone: one that ends without publishing holds nobody up.
+const PUBLISH: Duration = Duration::from_mins(2);
 
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,6 +65,8 @@ pub struct Waiting<'a> {
     pub repositories: &'a str,
     /// The state folder of this host: a gate of our own that a dead run left is no reason to wait.
     pub state: &'a StateFolder,
+    /// Reads the names of the checkpoints that others have published; nothing where nobody publishes, or nobody can look.
+    pub published: &'a dyn Fn() -> BTreeSet<String>,
     /// Ends the wait.
     pub cancel: &'a CancelToken,
     /// Whom to tell.
@@ -68,11 +75,27 @@ pub struct Waiting<'a> {
 
 /// Waits. Returns for how long.
 ///
+/// A backup holds its gate while it reads repositories; its end is seen by the checkpoint that it publishes.
+///
 /// # Errors
 /// The appliance cannot be asked, or the wait was cancelled.
 pub fn wait(on: &Waiting<'_>, courtesy: &Courtesy) -> Result<Duration, CourtesyError> {
     let began = Instant::now();
-    let looked = bounded(on, courtesy.turn, "another account is backing up the appliance", || others(on))?;
+    let before = OnceCell::new();
+    let looked = bounded(on, courtesy.turn, "another account is backing up the appliance", || {
+        let reason = others(on)?;
+        if reason.is_some() {
+            before.get_or_init(on.published);
+        }
+        Ok(reason)
+    })?;
+    if let Some(before) = before.get().filter(|before| !before.is_empty()) {
+        let left = courtesy.turn.saturating_sub(began.elapsed()).min(PUBLISH);
+        bounded(on, left, "another account is ending its backup", || {
+            let ended = !(on.published)().is_subset(before);
+            Ok((!ended).then(|| "its checkpoint is not published yet".to_owned()))
+        })?;
+    }
     let Some(most) = courtesy.load_max else {
         return Ok(if looked { began.elapsed() } else { Duration::ZERO });
     };

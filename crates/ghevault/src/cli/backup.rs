@@ -3,7 +3,7 @@
 use super::{
     Invocation, after,
     shard::{self, ShardArgs},
-    source, vault,
+    source, vault, witness,
 };
 use crate::{
     config::settings::BackupSource,
@@ -102,7 +102,14 @@ pub fn run(arguments: &BackupArgs, invocation: &Invocation) -> CommandResult {
         seal_key: &seal_key,
         progress: &*progress,
     };
+    let published = || {
+        witness::published_by_others(&opened, invocation).unwrap_or_else(|error| {
+            tracing::warn!("checkpoints of others cannot be seen: {}", error.one_line());
+            BTreeSet::new()
+        })
+    };
     let waiting = Waiting {
+        published: &published,
         channel: &**channel,
         repositories: &format!("{}/repositories", settings.data_root),
         state: &state,

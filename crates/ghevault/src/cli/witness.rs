@@ -22,6 +22,7 @@ use ghevault_core::{
 use http::HttpBoard;
 use jiff::Timestamp;
 use report::{Report, Row, finish, row};
+use std::collections::BTreeSet;
 
 /// Snapshots whose references are published at most in one run.
 const SHEETS_MAX: usize = 50;
@@ -227,6 +228,19 @@ fn look(
     }
     report.findings.extend(compare_boards(&all));
     Ok(all)
+}
+
+/// Reads the names of the checkpoints that other vaults have on the boards of the settings; for a backup that waits for its turn.
+///
+/// # Errors
+/// A board cannot be read.
+pub(super) fn published_by_others(vault: &Vault, invocation: &Invocation) -> CommandResult<BTreeSet<String>> {
+    if invocation.settings.witness_boards.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let boards = opened(&BoardArgs { board: Vec::new() }, invocation)?;
+    let key = PublicKey::parse(&invocation.seal_key()?.public())?;
+    Ok(witness::published_by_others(&boards, &witness::origin(vault.id(), &key))?)
 }
 
 /// Publishes to the boards of the settings: what was created, and what does not fit.

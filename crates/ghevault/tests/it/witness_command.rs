@@ -3,7 +3,11 @@
 use crate::support;
 use ghevault_sim::{build::git, live::refs};
 use jiff::{SignedDuration, Timestamp};
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
 use support::{
     Desk,
     boards::in_folders,
@@ -252,4 +256,30 @@ fn two_boards_to_which_one_host_each_may_write_are_enough() {
     fs::remove_dir_all(notes).expect("removed");
     apart.what_is_gone_is_remembered(&theirs);
     finds(apart.verify(&reader, both), "silent");
+}
+
+#[test]
+fn a_backup_in_turn_waits_for_the_end_of_the_other_one_as_its_checkpoint_shows_it() {
+    let (mut apart, _folder) = in_folders(47);
+    let boards = format!("[witness]\nboard = [\"{}\", \"read:{}\"]\n", apart.b_board, apart.a_board);
+    apart.b.configure(&boards);
+    let gate = apart.appliance.place().gate();
+    std::fs::write(&gate, "").expect("a gate");
+    let mut child = apart.b.command(&["backup", "--turn", "100"]);
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut said = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+    let mut hears = |words: &str| said.by_ref().find(|line| line.contains(words)).expect(words);
+    hears("another account is backing up the appliance");
+    std::fs::remove_file(&gate).expect("removed");
+    hears("another account is ending its backup");
+    assert_eq!(child.try_wait().expect("a status"), None);
+    apart.a.run(&["backup", "--quiet"]).exits(0);
+    apart.a.run(&["witness", "publish", "--quiet", "--board", &apart.a_board]).exits(0);
+    let rest: Vec<String> = said.collect();
+    assert!(!rest.iter().any(|line| line.contains("all the same")), "{rest:#?}");
+    assert!(child.wait().expect("its end").success(), "{rest:#?}");
+    let status = apart.b.run(&["status", "--json"]).exits(0).json();
+    let last =
+        status["runs"].as_array().and_then(|runs| runs.iter().max_by_key(|run| run["ended"].to_string()));
+    assert!(last.expect("a run")["waited_seconds"].as_f64() > Some(0.0), "{status}");
 }
