@@ -15,6 +15,7 @@ use crate::{
         target::Target,
     },
     backup::{
+        courtesy,
         files::{
             entry_node::Owners,
             refs,
@@ -41,6 +42,7 @@ pub const TARGETS: &[Parser] = &[
     ("addresses", addresses),
     ("alternates", repository::fuzz),
     ("audit-log", history::admins::read_any),
+    ("backlog", |bytes| courtesy::fuzz(&text(bytes))),
     ("board-names", board_names),
     ("certificates", |bytes| drill::fuzz(&text(bytes))),
     ("checkpoint", checkpoint),

@@ -250,6 +250,7 @@ fn settings(arguments: &BackupArgs, invocation: &Invocation, host: String) -> Co
     settings.drain_s = merged.drain.as_secs();
     settings.courtesy.turn = Duration::from_secs(arguments.turn.into());
     settings.courtesy.load_max = merged.load_max;
+    settings.courtesy.backlog_max = merged.backlog_max;
     settings.courtesy.load_wait = merged.load_wait;
     settings.shard = arguments.shard.shard()?;
     Ok(settings)

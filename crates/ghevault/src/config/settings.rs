@@ -85,6 +85,8 @@ pub struct Settings {
     pub niceness: String,
     /// Load per processor of the appliance above which a backup waits.
     pub load_max: Option<f64>,
+    /// Jobs of Git maintenance above which a backup waits.
+    pub backlog_max: Option<u64>,
     /// Longest such wait.
     pub load_wait: Duration,
     /// Longest wait for Git maintenance.
@@ -207,6 +209,7 @@ fn typed(merged: &Layer, home: &Home, notes: Vec<String>) -> CommandResult<Setti
         load_max: parsed(merged, "backup.load_max", "a load such as `1.5`", |text| {
             text.parse().ok().filter(|load: &f64| load.is_finite() && *load > 0.0)
         })?,
+        backlog_max: parsed(merged, "backup.backlog_max", "a number of jobs", |text| text.parse().ok())?,
         load_wait: Duration::from_secs(load_wait_s.unwrap_or(900).into()),
         drain: Duration::from_secs(drain_s.unwrap_or(600).into()),
         allow_replica: truth("backup.allow_replica", false)?,

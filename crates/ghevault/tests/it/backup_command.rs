@@ -1,7 +1,10 @@
 //! `backup`: its last line, its exit codes, and what is left on the appliance when it ends early.
 
 use crate::support;
-use ghevault_sim::appliance::faults::{Action, Fault};
+use ghevault_sim::appliance::{
+    commands::aqueduct,
+    faults::{Action, Fault},
+};
 use std::{
     fs,
     io::{BufRead, BufReader},
@@ -108,6 +111,25 @@ fn a_dataset_that_fails_makes_the_snapshot_partial_and_the_others_stay() {
     // `latest` is the one before.
     let plan = desk.run(&["restore", "latest", "--to", "./out", "--dry-run", "--json"]).exits(0).json();
     assert_eq!(plan["snapshot"], whole["snapshot"]);
+}
+
+#[test]
+fn a_backup_lets_git_maintenance_catch_up_before_it_begins_and_not_for_ever() {
+    let (mut appliance, _folder) = appliance(1);
+    let mut desk = Desk::with_vault();
+    desk.trust(&mut appliance);
+    desk.configure("[backup]\nbacklog_max = 2\nload_wait_s = 1\n");
+    fs::write(appliance.place().store(aqueduct::STORE), "3\n").expect("a backlog");
+    desk.run(&["backup"])
+        .exits(0)
+        .complains("3 jobs of Git maintenance wait, at most 2 are wanted")
+        .complains("the backup begins all the same");
+    fs::write(appliance.place().store(aqueduct::STORE), "2\n").expect("a backlog");
+    let done = desk.run(&["backup"]).exits(0);
+    assert!(!done.stderr.contains("maintenance"), "{done:?}");
+    let missing = Action::Fail { code: 127, stderr: "command not found".to_owned() };
+    appliance.set_faults(vec![Fault::in_command("ghe-aqueduct", missing)]).expect("a fault");
+    desk.run(&["backup"]).exits(0).complains("does not tell how many jobs of Git maintenance wait");
 }
 
 #[test]

@@ -129,11 +129,18 @@ pub(super) const ROWS: &[OptionRow] = &[
         "load of the appliance for each of its processors (of the last minute) above which a backup waits before it begins, e.g. `1.5`",
     ),
     row(
+        "backup.backlog_max",
+        None,
+        None,
+        "none",
+        "jobs of Git maintenance in the appliance's queues above which a backup waits, e.g. `0` for an appliance that has caught up",
+    ),
+    row(
         "backup.load_wait_s",
         None,
         None,
         "900",
-        "longest such wait, in seconds; then the backup begins all the same",
+        "longest wait for both, in seconds; then the backup begins all the same",
     ),
     row(
         "backup.allow_replica",

@@ -3,6 +3,7 @@
 //! Imports keep what they receive where the matching export finds it again, so that two appliances can be compared.
 
 mod actions;
+pub mod aqueduct;
 mod authorized_keys;
 pub mod backup_service;
 pub mod ca_certificates;
@@ -59,6 +60,7 @@ pub const APPLIANCE: &[&str] = &[
     "ghe-actions-console",
     "ghe-actions-start",
     "ghe-actions-stop",
+    "ghe-aqueduct",
     "ghe-backup",
     "ghe-cluster-config-apply",
     "ghe-cluster-config-update",
@@ -195,6 +197,7 @@ fn dispatch(call: &Call) -> Ended {
     }
     match call.name.as_str() {
         "curl" => curl::run(call),
+        "ghe-aqueduct" => aqueduct::run(call),
         "ghe-backup" => backup_service::run(call),
         name if name.starts_with("ghe-cluster-") => cluster::run(call),
         name if name.starts_with("ghe-repl-") => replication::run(call),

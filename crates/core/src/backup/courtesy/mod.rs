@@ -1,6 +1,8 @@
 //! Waits before a backup begins: while another account is backing up the appliance, and while the appliance has much to do. Both
 //! waits have an end; then the backup begins all the same, because an old snapshot is worse than a slow appliance.
 
+mod backlog;
+
 use std::{
     cell::OnceCell,
     collections::BTreeSet,
@@ -33,13 +35,15 @@ pub struct Courtesy {
     pub turn: Duration,
     /// Load of the last minute for each processor above which to wait.
     pub load_max: Option<f64>,
-    /// Longest such wait.
+    /// Jobs of Git maintenance in the appliance's queues above which to wait.
+    pub backlog_max: Option<u64>,
+    /// Longest wait for both.
     pub load_wait: Duration,
 }
 
 impl Default for Courtesy {
     fn default() -> Self {
-        Self { turn: Duration::ZERO, load_max: None, load_wait: Duration::from_mins(15) }
+        Self { turn: Duration::ZERO, load_max: None, backlog_max: None, load_wait: Duration::from_mins(15) }
     }
 }
 
@@ -96,15 +100,36 @@ pub fn wait(on: &Waiting<'_>, courtesy: &Courtesy) -> Result<Duration, CourtesyE
             Ok((!ended).then(|| "its checkpoint is not published yet".to_owned()))
         })?;
     }
-    let Some(most) = courtesy.load_max else {
-        return Ok(if looked { began.elapsed() } else { Duration::ZERO });
-    };
-    let busy = || {
-        let Some(load) = load(on.channel)? else { return Ok(None) };
-        Ok((load > most).then(|| format!("its load for each processor is {load:.2}, wanted is {most}")))
-    };
-    let busy = bounded(on, courtesy.load_wait, "the appliance has much to do", busy)?;
+    let busy = bounded(on, busy_wait(courtesy), "the appliance has much to do", || busy(on, courtesy))?;
     Ok(if looked || busy { began.elapsed() } else { Duration::ZERO })
+}
+
+/// How long to wait for an appliance that has much to do.
+fn busy_wait(courtesy: &Courtesy) -> Duration {
+    let asked = courtesy.load_max.is_some() || courtesy.backlog_max.is_some();
+    if asked { courtesy.load_wait } else { Duration::ZERO }
+}
+
+/// What the appliance has to do, in words, if that is more than is wanted.
+fn busy(on: &Waiting<'_>, courtesy: &Courtesy) -> Result<Option<String>, CourtesyError> {
+    if let Some(most) = courtesy.load_max
+        && let Some(load) = load(on.channel)?
+        && load > most
+    {
+        return Ok(Some(format!("its load for each processor is {load:.2}, wanted is {most}")));
+    }
+    if let Some(most) = courtesy.backlog_max {
+        match backlog(on.channel)? {
+            Some(jobs) if jobs > most => {
+                return Ok(Some(format!("{jobs} jobs of Git maintenance wait, at most {most} are wanted")));
+            }
+            Some(_) => {}
+            None => on.progress.event(Event::Warning {
+                text: "the appliance does not tell how many jobs of Git maintenance wait; the backup does not wait for them",
+            }),
+        }
+    }
+    Ok(None)
 }
 
 /// Looks until there is no reason to wait, or for `most`. Returns whether it waited.
@@ -157,6 +182,19 @@ fn load(channel: &dyn Channel) -> Result<Option<f64>, CourtesyError> {
     let command = RemoteCommand::new("ask for the load", "cat /proc/loadavg; getconf _NPROCESSORS_ONLN");
     let out = channel.run(&command, &[])?;
     Ok(parse(&String::from_utf8_lossy(&out.stdout)))
+}
+
+/// Jobs of Git maintenance that wait; nothing where the appliance does not tell.
+fn backlog(channel: &dyn Channel) -> Result<Option<u64>, CourtesyError> {
+    let command = RemoteCommand::new("ask for the maintenance backlog", "ghe-aqueduct status");
+    let out = channel.run(&command, &[])?;
+    Ok(if out.exit.status.success() { backlog::parse(&String::from_utf8_lossy(&out.stdout)) } else { None })
+}
+
+/// What fuzzing runs.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(text: &str) {
+    let _ = (backlog::parse(text), parse(text));
 }
 
 fn parse(text: &str) -> Option<f64> {
