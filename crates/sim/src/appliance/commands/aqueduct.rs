@@ -19,6 +19,6 @@ pub(super) fn run(call: &Call) -> Ended {
     let queue = |name: &str, depth: u64| json!({ "name": name, "depth": depth });
     let queues = [queue("emails", 2), queue("maint_git-server-1", jobs), queue("webhooks", 0)];
     call.say("Aqueduct is healthy\n")?;
-    call.say(&json!({ "queues": queues }).to_string())?;
+    call.say(json!({ "queues": queues }).to_string())?;
     Ok(0)
 }
