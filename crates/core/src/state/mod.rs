@@ -2,12 +2,14 @@
 //!
 //! Every write is a temporary file, a sync and a rename, so that a killed process leaves the old or the new content, never half.
 
+mod drilled;
 mod ledger;
 mod live;
 mod memory;
 mod odd;
 mod records;
 mod runs;
+mod witnessed;
 
 use std::{
     fs,
@@ -18,11 +20,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+pub use drilled::Drilled;
 pub use ledger::{Ledger, Retry, Started, TaskLedger, run_id};
 pub use live::{DaemonMark, LiveMark, LiveRun};
 pub use odd::{OddSnapshot, OddState};
 pub use records::{RestoreRecord, VerifyRecord, runs_elsewhere};
 pub use runs::{Counts, DatasetRun, History, RunDetails, RunRecord, RunResult, Task, Trigger};
+pub use witnessed::Witnessed;
 
 use crate::{appliance::gate::GateMark, seal::SealKey};
 

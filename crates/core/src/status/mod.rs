@@ -20,8 +20,8 @@ pub use targets::{RESTORE, Target};
 use crate::{
     schedule::decide::Plan,
     state::{
-        Counts, DatasetRun, History, Ledger, LiveRun, OddSnapshot, RestoreRecord, RunRecord, RunResult, Task,
-        VerifyRecord,
+        Counts, DatasetRun, Drilled, History, Ledger, LiveRun, OddSnapshot, OddState, RestoreRecord,
+        RunRecord, RunResult, Task, VerifyRecord, Witnessed,
     },
 };
 
@@ -65,6 +65,10 @@ pub struct Sources<'a> {
     pub waiting: &'a BTreeMap<String, usize>,
     /// Snapshots that look odd.
     pub odd: &'a [OddSnapshot],
+    /// The vaults on notice boards.
+    pub witnessed: &'a [Witnessed],
+    /// The last drills.
+    pub drilled: &'a [Drilled],
 }
 
 /// A run that goes on, as it is shown.
@@ -117,6 +121,10 @@ pub struct StatusReport {
     pub waiting: BTreeMap<String, usize>,
     /// Snapshots that look odd, newest first; all that are in quarantine.
     pub odd: Vec<OddSnapshot>,
+    /// The vaults on notice boards as this host saw them last, its own first.
+    pub witnessed: Vec<Witnessed>,
+    /// The last drills, newest first.
+    pub drilled: Vec<Drilled>,
 }
 
 /// One task.
@@ -156,6 +164,8 @@ pub struct Day {
     pub partial: u32,
     /// All others.
     pub failed: u32,
+    /// Snapshots of that day that are in quarantine; their runs are counted above, too.
+    pub quarantined: u32,
 }
 
 /// Makes the report.
@@ -189,6 +199,8 @@ pub fn report(sources: &Sources<'_>) -> StatusReport {
         unreadable: history.unreadable,
         waiting: sources.waiting.clone(),
         odd: sources.odd.iter().rev().cloned().collect(),
+        witnessed: sources.witnessed.to_vec(),
+        drilled: sources.drilled.to_vec(),
     }
 }
 
@@ -247,7 +259,7 @@ fn days(sources: &Sources<'_>) -> Vec<Day> {
     let mut days: BTreeMap<Date, Day> = first
         .series(jiff::Span::new().days(1))
         .take_while(|date| *date <= today)
-        .map(|date| (date, Day { date, complete: 0, partial: 0, failed: 0 }))
+        .map(|date| (date, Day { date, complete: 0, partial: 0, failed: 0, quarantined: 0 }))
         .collect();
     for run in sources.history.runs.iter().filter(|run| run.task == Task::Backup) {
         let date = sources.zone.to_datetime(run.began).date();
@@ -257,6 +269,11 @@ fn days(sources: &Sources<'_>) -> Vec<Day> {
                 RunResult::Partial => day.partial += 1,
                 _ => day.failed += 1,
             }
+        }
+    }
+    for one in sources.odd.iter().filter(|one| one.state == OddState::Quarantined) {
+        if let Some(day) = days.get_mut(&sources.zone.to_datetime(one.time).date()) {
+            day.quarantined += 1;
         }
     }
     days.into_values().collect()

@@ -43,6 +43,8 @@ fn judged(runs: &[RunRecord], now: &str, schedule: &str, rpo: Option<Duration>) 
         restored: None,
         waiting: &BTreeMap::new(),
         odd: &[],
+        witnessed: &[],
+        drilled: &[],
     })
 }
 
@@ -174,6 +176,8 @@ fn whole() -> StatusReport {
         restored: None,
         waiting: &[("mail".to_owned(), 2)].into(),
         odd: &[],
+        witnessed: &[],
+        drilled: &[],
     })
 }
 
@@ -221,6 +225,8 @@ fn the_time_of_a_restore_grows_with_the_data() {
             restored: Some(&restored),
             waiting: &BTreeMap::new(),
             odd: &[],
+            witnessed: &[],
+            drilled: &[],
         });
         (report.targets[0].health, report.targets[0].seconds)
     };

@@ -11,7 +11,7 @@ use crate::{
 use clap::{Args, ValueEnum};
 use ghevault_core::{
     drill::{self, DrillDepth, DrillOptions, DrillReport, DrillVerdict, ProofState, SignedReport},
-    state::{RunDetails, StateFolder, VerifyRecord},
+    state::{Drilled, RunDetails, StateFolder, VerifyRecord},
     vault::Vault,
 };
 use std::{fmt::Write as _, fs, path::PathBuf};
@@ -89,6 +89,7 @@ pub fn run(arguments: &DrillArgs, invocation: &Invocation) -> CommandResult {
     drop(progress);
     invocation.note(details(&report));
     let kept = if arguments.no_keep { None } else { keep(&report, &opened, invocation) };
+    remember(&report, kept.clone(), invocation);
     if let Some(file) = &arguments.html {
         fs::write(file, report.html()).map_err(|error| {
             CommandError::new(Kind::Failure, format!("cannot write {}", file.display()))
@@ -156,6 +157,40 @@ fn keep(report: &DrillReport, opened: &Vault, invocation: &Invocation) -> Option
             output::complain(&format!("warning: the report is not kept in the vault: {why}"));
             None
         }
+    }
+}
+
+/// Writes down for the status page, which opens no vault, what was proven.
+fn remember(report: &DrillReport, kept: Option<String>, invocation: &Invocation) {
+    let proofs = || report.proofs.iter();
+    let open = proofs().filter(|proof| matches!(proof.state, ProofState::Failed | ProofState::NotProven));
+    let drill = Drilled {
+        began: report.started.parse().unwrap_or_else(|_| jiff::Timestamp::now()),
+        snapshot: report.snapshot.clone(),
+        depth: match report.depth {
+            DrillDepth::Sample => "sample",
+            DrillDepth::Full => "full",
+        }
+        .to_owned(),
+        verdict: match report.verdict {
+            DrillVerdict::Proven => "proven",
+            DrillVerdict::Incomplete => "incomplete",
+            DrillVerdict::Failed => "failed",
+        }
+        .to_owned(),
+        seconds: report.seconds,
+        proven: proofs()
+            .filter(|proof| proof.state == ProofState::Proven)
+            .map(|proof| proof.part.clone())
+            .collect(),
+        open: open
+            .map(|proof| format!("{}: {}", proof.part, proof.problems.first().unwrap_or(&proof.detail)))
+            .collect(),
+        report: kept,
+    };
+    let noted = StateFolder::open(&invocation.settings.state).and_then(|state| state.record_drilled(drill));
+    if let Err(error) = noted {
+        output::complain(&format!("warning: the drill is not remembered: {error}"));
     }
 }
 

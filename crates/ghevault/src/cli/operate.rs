@@ -61,6 +61,8 @@ pub fn report(
         restored: restored.as_ref(),
         waiting: &state.queue()?.counts(),
         odd: &odd,
+        witnessed: &state.witnessed()?,
+        drilled: &state.drilled()?,
     }))
 }
 

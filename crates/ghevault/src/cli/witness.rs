@@ -1,28 +1,25 @@
 //! `ghevault witness`: what a vault said about its snapshots, on notice boards of others.
 
+mod boards;
 mod http;
 mod pulse;
 mod report;
 
+pub(super) use boards::{opened, published_by_others, trusted, writable};
 pub use http::is_plain;
 
 use super::{Invocation, vault};
-use crate::error::{CommandError, CommandResult};
+use crate::error::CommandResult;
 use clap::{Args, Subcommand};
 use ghevault_core::{
     compare::{self, CompareError, VaultSide},
     seal::SealKey,
     state::StateFolder,
     vault::Vault,
-    witness::{
-        self, Board, Finding, FindingKind, Judged, Memory, PublicKey, compare_boards, open_board,
-        own::Standing,
-    },
+    witness::{self, Board, Finding, FindingKind, Judged, Memory, PublicKey, compare_boards, own::Standing},
 };
-use http::HttpBoard;
 use jiff::Timestamp;
-use report::{Report, Row, finish, row};
-use std::collections::BTreeSet;
+use report::{Report, Row, finish, remember, row};
 
 /// Snapshots whose references are published at most in one run.
 const SHEETS_MAX: usize = 50;
@@ -109,6 +106,10 @@ pub fn run(arguments: &WitnessArgs, invocation: &Invocation) -> CommandResult {
             check(&opened(&keys.boards, invocation)?, extra, invocation, now)?
         }
     };
+    // Whoever judges by public keys alone leaves nothing behind.
+    if !matches!(arguments.what, What::Verify(_)) {
+        remember(&report, !matches!(arguments.what, What::Publish(_)), invocation);
+    }
     finish(report, invocation)
 }
 
@@ -140,45 +141,6 @@ fn round(keys: &KeyArgs, invocation: &Invocation, now: Timestamp) -> CommandResu
         report.remarks.extend(one.remarks);
     }
     Ok(report)
-}
-
-/// The boards.
-pub(super) fn opened(arguments: &BoardArgs, invocation: &Invocation) -> CommandResult<Vec<Box<dyn Board>>> {
-    let settings = &invocation.settings.witness_boards;
-    let places = if arguments.board.is_empty() { settings } else { &arguments.board };
-    if places.is_empty() {
-        return Err(CommandError::usage("no notice board is named").hint(
-            "Give --board dir:PATH, or write `board = [\"dir:PATH\"]` into [witness] of ghevault.toml.",
-        ));
-    }
-    let open = |place: &String| match HttpBoard::open(place.strip_prefix("read:").unwrap_or(place))? {
-        Some(board) => Ok(Box::new(board) as Box<dyn Board>),
-        None => Ok(open_board(place, &invocation.settings.s3)?),
-    };
-    places.iter().map(open).collect()
-}
-
-/// The boards, of which one at least takes what is published.
-pub(super) fn writable(arguments: &BoardArgs, invocation: &Invocation) -> CommandResult<Vec<Box<dyn Board>>> {
-    let boards = opened(arguments, invocation)?;
-    if boards.iter().all(|board| board.is_read_only()) {
-        return Err(CommandError::usage("every notice board that is named is there to be read only").hint(
-            "Name one more that this host may write to: dir:PATH or s3://BUCKET/PREFIX, without `read:`.",
-        ));
-    }
-    Ok(boards)
-}
-
-/// The keys that somebody vouched for.
-pub(super) fn trusted(arguments: &KeyArgs, invocation: &Invocation) -> CommandResult<Vec<PublicKey>> {
-    let settings = &invocation.settings.witness_keys;
-    let keys = if arguments.key.is_empty() { settings } else { &arguments.key };
-    if keys.is_empty() {
-        return Err(CommandError::usage("no public seal key is named").hint(
-            "Give --key BASE64=NAME, as `ghevault doctor` on the other host shows it, or set `witness.keys`.",
-        ));
-    }
-    keys.iter().map(|key| Ok(PublicKey::parse(key)?)).collect()
 }
 
 /// Judges everything on the boards for which one of the keys speaks.
@@ -230,19 +192,6 @@ fn look(
     Ok(all)
 }
 
-/// Reads the names of the checkpoints that other vaults have on the boards of the settings; for a backup that waits for its turn.
-///
-/// # Errors
-/// A board cannot be read.
-pub(super) fn published_by_others(vault: &Vault, invocation: &Invocation) -> CommandResult<BTreeSet<String>> {
-    if invocation.settings.witness_boards.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let boards = opened(&BoardArgs { board: Vec::new() }, invocation)?;
-    let key = PublicKey::parse(&invocation.seal_key()?.public())?;
-    Ok(witness::published_by_others(&boards, &witness::origin(vault.id(), &key))?)
-}
-
 /// Publishes to the boards of the settings: what was created, and what does not fit.
 ///
 /// # Errors
@@ -253,6 +202,7 @@ pub(super) fn publish_configured(
 ) -> CommandResult<(Vec<String>, Vec<Finding>)> {
     let boards = writable(&BoardArgs { board: Vec::new() }, invocation)?;
     let report = publish(&boards, vault, invocation, Timestamp::now())?;
+    remember(&report, false, invocation);
     Ok((report.created, report.findings))
 }
 
@@ -359,12 +309,20 @@ fn check(
     if keys.is_empty() {
         keys.push(PublicKey::parse(&invocation.seal_key()?.public())?);
     }
+    // Who has cosigned is known by the keys of the settings.
+    let mut known = keys.clone();
+    for text in &invocation.settings.witness_keys {
+        let key = PublicKey::parse(text)?;
+        if !known.iter().any(|one| one.text == key.text) {
+            known.push(key);
+        }
+    }
     let mut report = Report::default();
     let mut is_heard = false;
     for board in boards {
         for key in &keys {
             let origin = witness::origin(vault.id(), key);
-            let judged = witness::judge(&board.place(), &origin, &board.files(&origin)?, key, &keys, now);
+            let judged = witness::judge(&board.place(), &origin, &board.files(&origin)?, key, &known, now);
             report.findings.extend(memory.compare(&judged));
             if judged.notes.is_empty() && judged.findings.is_empty() {
                 continue;
@@ -373,7 +331,7 @@ fn check(
             let at = judged.newest().map(|one| one.checkpoint.time);
             report.findings.extend(judged.findings.iter().cloned());
             report.findings.extend(standing.compare(&origin, &key.text, &judged.log, at));
-            report.origins.push(row(&judged, key, &keys));
+            report.origins.push(row(&judged, key, &known));
         }
     }
     if !is_heard {

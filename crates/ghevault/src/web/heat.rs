@@ -37,6 +37,9 @@ pub fn heat(days: &[Day]) -> String {
 
 /// What a day was, at its worst; one good backup on a day with troubles is not a good day.
 fn kind(day: &Day) -> &'static str {
+    if day.quarantined > 0 {
+        return "odd";
+    }
     match (day.complete, day.partial, day.failed) {
         (0, 0, 0) => "none",
         (_, 0, 0) => "good",
@@ -46,7 +49,12 @@ fn kind(day: &Day) -> &'static str {
 }
 
 fn words(day: &Day) -> String {
-    let parts = [(day.complete, "complete"), (day.partial, "partial"), (day.failed, "failed")];
+    let parts = [
+        (day.complete, "complete"),
+        (day.partial, "partial"),
+        (day.failed, "failed"),
+        (day.quarantined, "in quarantine"),
+    ];
     let parts: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     if parts.is_empty() { ": no backup".to_owned() } else { format!(": {}", parts.join(", ")) }

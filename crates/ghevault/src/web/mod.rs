@@ -3,5 +3,6 @@
 mod growth;
 mod heat;
 mod page;
+mod proof;
 
 pub use page::page;

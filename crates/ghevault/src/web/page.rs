@@ -1,6 +1,6 @@
 //! The page itself.
 
-use super::{growth::growth, heat::heat};
+use super::{growth::growth, heat::heat, proof};
 use crate::output::human;
 use ghevault_core::{
     state::{OddState, RunRecord, RunResult},
@@ -25,7 +25,7 @@ th,td{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid var(--
 @media(min-width:90rem){.verdict b{font-size:2.4rem}main{max-width:none;padding:1rem 2.5rem}.parts{columns:2;column-gap:4rem}.parts section{break-inside:avoid}.parts h2{margin-top:0;padding-top:1.2rem}}
 @media(min-width:150rem){html{font-size:150%}}.growth{width:100%;max-width:45rem;height:auto;background:var(--card);border-radius:.3rem}
 .growth polyline{fill:none;stroke-width:2.5;stroke-linejoin:round}.growth .source{stroke:var(--good)}.growth .added{stroke:var(--mixed);stroke-dasharray:7 4}
-.number{text-align:right}.heat text{font-size:9px;fill:var(--soft)}.heat rect{rx:2px}.heat .good{fill:var(--good)}.heat .mixed{fill:var(--mixed)}.heat .bad{fill:var(--bad)}.heat .none{fill:var(--none)}
+.number{text-align:right}.heat text{font-size:9px;fill:var(--soft)}.heat rect{rx:2px}.heat .good{fill:var(--good)}.heat .mixed{fill:var(--mixed)}.heat .bad{fill:var(--bad)}.heat .odd{fill:var(--bad);stroke:var(--text);stroke-width:2}.heat .none{fill:var(--none)}
 footer{margin-top:2rem;color:var(--soft);font-size:.85rem}a{color:inherit}.wide:focus-visible{outline:2px solid var(--soft)}";
 
 /// Longest reason in the table of runs, in characters.
@@ -77,12 +77,14 @@ pub fn page(report: &StatusReport, zone: &TimeZone, version: &str) -> String {
     let _ = write!(
         out,
         "<section><h2>Backups by day</h2><div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Calendar\">{}</div>\
-         <p class=\"soft\">Green: all complete. Amber: some not complete. Red: none complete. Grey: none.</p></section>",
+         <p class=\"soft\">Green: all complete. Amber: some not complete. Red: none complete. Red with a frame: a snapshot in quarantine. Grey: none.</p></section>",
         heat(&report.days)
     );
     next(&mut out, report, &local);
     datasets(&mut out, report);
     odd(&mut out, report, &local);
+    proof::witnessed(&mut out, report, &local);
+    proof::drilled(&mut out, report, &local);
     sizes(&mut out, report);
     out.push_str("</div>");
     runs(&mut out, report, &local);
@@ -153,7 +155,7 @@ fn odd(out: &mut String, report: &StatusReport, local: &impl Fn(Timestamp) -> St
 }
 
 /// The beginning of an id.
-fn short(id: &str) -> String {
+pub(super) fn short(id: &str) -> String {
     id.chars().take(8).collect()
 }
 
@@ -294,11 +296,13 @@ fn datasets(out: &mut String, report: &StatusReport) {
 }
 
 /// Ends a table and its section.
-const END: &str = "</tbody></table></div></section>";
+pub(super) const END: &str = "</tbody></table></div></section>";
 
 /// Begins a table below a heading. A last column of words may be broken into lines.
-fn table(out: &mut String, heading: &str, columns: &[&str]) {
-    let of_words = columns.last().is_some_and(|last| ["why", "because of", "remark", "found"].contains(last));
+pub(super) fn table(out: &mut String, heading: &str, columns: &[&str]) {
+    let of_words = columns
+        .last()
+        .is_some_and(|last| ["why", "because of", "remark", "found", "evidence"].contains(last));
     let words = if of_words { " words" } else { "" };
     let _ = write!(
         out,
@@ -316,7 +320,7 @@ fn remark(run: &RunRecord) -> String {
 }
 
 /// A text of bounded length.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     if text.chars().count() <= REASON_MAX {
         return text.to_owned();
     }
@@ -347,7 +351,7 @@ fn sentence(text: &str) -> String {
 }
 
 /// Text that is safe between tags and in quoted attributes.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

@@ -4,7 +4,8 @@ use super::page;
 use ghevault_core::{
     schedule::{Calendar, decide::Plan},
     state::{
-        DatasetRun, History, Ledger, OddSnapshot, OddState, RunDetails, RunRecord, RunResult, Task, Trigger,
+        DatasetRun, Drilled, History, Ledger, OddSnapshot, OddState, RunDetails, RunRecord, RunResult, Task,
+        Trigger, Witnessed,
     },
     status::{Sources, StatusReport, report},
 };
@@ -61,7 +62,36 @@ fn full() -> StatusReport {
         restored: None,
         waiting: &[("mail".to_owned(), 3)].into(),
         odd: &[odd(evil, OddState::Quarantined), odd(evil, OddState::Acknowledged)],
+        witnessed: &vec![witnessed(now, evil); 20],
+        drilled: &vec![drilled(now, evil); 10],
     })
+}
+
+fn witnessed(now: Timestamp, evil: &str) -> Witnessed {
+    Witnessed {
+        board: evil.into(),
+        origin: evil.into(),
+        key: evil.into(),
+        own: false,
+        seals: 7,
+        published: Some(now),
+        cosigned: vec![evil.into()],
+        looked: now,
+        findings: vec![evil.repeat(20), evil.into()],
+    }
+}
+
+fn drilled(now: Timestamp, evil: &str) -> Drilled {
+    Drilled {
+        began: now,
+        snapshot: evil.into(),
+        depth: evil.into(),
+        verdict: evil.into(),
+        seconds: 9.5,
+        proven: vec![evil.into(); 20],
+        open: vec![evil.repeat(20)],
+        report: Some(evil.into()),
+    }
 }
 
 fn odd(text: &str, state: OddState) -> OddSnapshot {
@@ -81,8 +111,37 @@ fn odd(text: &str, state: OddState) -> OddSnapshot {
 fn a_finding_is_shown_with_what_became_of_it() {
     let html = page(&full(), &TimeZone::UTC, "1.2.3");
     assert_eq!(html.matches("looks like an attack").count(), 1);
-    assert_eq!(html.matches("in quarantine").count(), 1);
+    assert_eq!(html.matches(">in quarantine<").count(), 1);
     assert!(html.contains("(keys of the new team)") && html.contains(">acknowledged<"));
+}
+
+#[test]
+fn the_vaults_on_boards_and_the_drills_are_shown_with_what_speaks_for_them() {
+    let mut report = full();
+    let now = report.at;
+    let mut fits = Witnessed { own: true, findings: Vec::new(), ..witnessed(now, "dir:/board") };
+    fits.cosigned = vec!["backup-b".into()];
+    report.witnessed = vec![fits, Witnessed { key: "backup-b".into(), ..witnessed(now, "odd") }];
+    report.drilled = vec![Drilled {
+        verdict: "proven".into(),
+        proven: vec!["mysql".into()],
+        open: Vec::new(),
+        ..drilled(now, "a/b/c.json")
+    }];
+    let html = page(&report, &TimeZone::UTC, "1.2.3");
+    for part in [
+        "<td>this host</td><td>7</td>",
+        "<td>backup-b</td>",
+        "<td class=\"good\">fits</td>",
+        "and 1 more</td>",
+        "<td class=\"good\">proven</td>",
+        "<td>c.json</td>",
+        "1 parts proven: mysql",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+    report.days[3].quarantined = 1;
+    assert!(page(&report, &TimeZone::UTC, "1.2.3").contains("1 in quarantine</title>"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use ghevault_sim::{
     build::{Recipe, databases::Databases, git, layout},
     harness::Appliance,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use support::{Desk, appliance_of};
 
@@ -39,6 +39,13 @@ fn a_sound_snapshot_is_proven_by_real_programs_and_the_signed_report_is_kept() {
     }
     let proofs = report["proofs"].as_array().expect("proofs");
     assert!(proofs[1]["detail"].as_str().expect("words").contains("users"), "{report}");
+    let shown = desk.run(&["status", "--json"]).exits(0).json()["drilled"][0].clone();
+    assert_eq!(
+        (&shown["verdict"], &shown["depth"], &shown["open"]),
+        (&"proven".into(), &"full".into(), &json!([]))
+    );
+    assert!(shown["proven"].as_array().is_some_and(|parts| parts.len() > 5), "{shown}");
+    assert_eq!(shown["report"], report["kept_as"]);
     let kept = desk.run(&["drill", "--list", "--json"]).exits(0).json();
     assert_eq!(kept[0]["report"]["snapshot"], report["snapshot"], "{kept}");
     assert!(kept[0]["signed_by"].is_string(), "{kept}");
@@ -81,4 +88,7 @@ fn a_repository_that_was_broken_on_the_appliance_fails_the_drill_by_name() {
     assert_eq!(state(&report, "repositories"), "failed", "{report}");
     let problems = report["proofs"][0]["problems"].to_string();
     assert!(problems.contains("1.git"), "{problems}");
+    let shown = desk.run(&["status", "--json"]).exits(0).json()["drilled"][0].clone();
+    assert_eq!(shown["verdict"], "failed");
+    assert!(shown["open"][0].as_str().is_some_and(|part| part.starts_with("repositories: ")), "{shown}");
 }

@@ -249,12 +249,18 @@ fn two_boards_to_which_one_host_each_may_write_are_enough() {
     let (apart, folder) = in_folders(41);
     let theirs = format!("read:{}", apart.a_board);
     apart.a_round_is_clean_and_writes_to_its_own_board_alone(&theirs);
+    let seen = || apart.b.run(&["status", "--json"]).exits(0).json()["witnessed"].clone();
+    let (own, other) = (seen()[0].clone(), seen()[1].clone());
+    assert_eq!((&own["own"], &other["own"], &other["key"]), (&true.into(), &false.into(), &"other".into()));
+    assert!([&own, &other].iter().all(|one| one["findings"] == serde_json::json!([])), "{own} {other}");
+    assert!(own["seals"].as_u64() >= Some(3) && other["published"].is_string(), "{own} {other}");
     let both = [&theirs[..], &format!("read:{}", apart.b_board)];
     let reader = Desk::new();
     is_clean(apart.verify(&reader, both));
     let notes = origin_folder(&folder.path().join("of-a"), &apart.a);
     fs::remove_dir_all(notes).expect("removed");
     apart.what_is_gone_is_remembered(&theirs);
+    assert!(seen()[1]["findings"][0].as_str().is_some_and(|what| what.starts_with("rollback")), "{}", seen());
     finds(apart.verify(&reader, both), "silent");
 }
 

@@ -8,7 +8,10 @@ use crate::{
         table::{self, Align},
     },
 };
-use ghevault_core::witness::{Finding, Judged, PublicKey};
+use ghevault_core::{
+    state::{StateFolder, Witnessed},
+    witness::{Finding, Judged, PublicKey},
+};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -45,6 +48,37 @@ pub(super) fn row(judged: &Judged, key: &PublicKey, keys: &[PublicKey]) -> Row {
         size: judged.log.size(),
         time: newest.map(|one| one.checkpoint.time),
         cosigned: newest.map(|one| one.cosigned.keys().filter_map(name).collect()).unwrap_or_default(),
+    }
+}
+
+/// Writes down for the status page, which asks no board, what was seen. Whoever only publishes has not judged.
+pub(super) fn remember(report: &Report, judged: bool, invocation: &Invocation) {
+    let looked = Timestamp::now();
+    let own = invocation.seal_key().and_then(|key| Ok(PublicKey::parse(&key.public())?.short()));
+    let own = own.map(|short| format!(".{short}")).unwrap_or_default();
+    let findings = |origin: &str| -> Vec<String> {
+        let of_it = report.findings.iter().filter(|one| origin.contains(&one.origin));
+        let mut lines: Vec<String> =
+            of_it.map(|one| format!("{}: {}: {}", one.kind.word(), one.on, one.what)).collect();
+        lines.sort();
+        lines.dedup();
+        lines
+    };
+    let rows = report.origins.iter().map(|row| Witnessed {
+        board: row.board.clone(),
+        origin: row.origin.clone(),
+        key: row.key.clone(),
+        own: !own.is_empty() && row.origin.ends_with(&own),
+        seals: row.size,
+        published: row.time,
+        cosigned: row.cosigned.clone(),
+        looked,
+        findings: findings(&row.origin),
+    });
+    let noted = StateFolder::open(&invocation.settings.state)
+        .and_then(|state| state.see_witnessed(rows.collect(), judged));
+    if let Err(error) = noted {
+        output::complain(&format!("warning: what the boards show is not remembered: {error}"));
     }
 }
 
