@@ -19,19 +19,19 @@ pub fn witnessed(out: &mut String, report: &StatusReport, local: &impl Fn(Timest
     if report.witnessed.is_empty() {
         return;
     }
-    table(out, "Witness", &["vault of", "seals", "published", "cosigned by", "looked at", "board", "found"]);
+    table(out, "Witness", &["vault of", "seals", "published", "cosigned by", "found"]);
     for one in report.witnessed.iter().take(VAULTS_SHOWN) {
         let (tone, state) = state(one);
         let _ = write!(
             out,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"{tone}\">{}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"{tone}\">{} <span class=\"soft\">{}, {}</span></td></tr>",
             if one.own { "this host".to_owned() } else { escape(&shortened(&one.key)) },
             one.seals,
             one.published.map_or_else(|| "never".to_owned(), local),
             if one.cosigned.is_empty() { "nobody".to_owned() } else { escape(&one.cosigned.join(", ")) },
-            local(one.looked),
+            escape(&shortened(&state)),
             escape(&one.board),
-            escape(&shortened(&state))
+            local(one.looked)
         );
     }
     out.push_str(END);
@@ -50,23 +50,27 @@ pub fn drilled(out: &mut String, report: &StatusReport, local: &impl Fn(Timestam
     if report.drilled.is_empty() {
         return;
     }
-    table(out, "Drills", &["held", "snapshot", "depth", "result", "took", "signed report", "evidence"]);
+    table(out, "Drills", &["held", "snapshot", "depth", "result", "evidence"]);
     for one in report.drilled.iter().take(DRILLS_SHOWN) {
         let tone = match one.verdict.as_str() {
             "proven" => "good",
             "failed" => "bad",
             _ => "mixed",
         };
+        let kept = one.report.as_deref().and_then(|report| report.rsplit('/').next());
         let _ = write!(
             out,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"{tone}\">{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"{tone}\">{}</td><td>{} <span class=\"soft\">{}, {}</span></td></tr>",
             local(one.began),
             escape(&short(&one.snapshot)),
             escape(&one.depth),
             escape(&one.verdict),
+            escape(&shortened(&evidence(one))),
             human::seconds(one.seconds),
-            escape(one.report.as_deref().and_then(|report| report.rsplit('/').next()).unwrap_or("not kept")),
-            escape(&shortened(&evidence(one)))
+            kept.map_or_else(
+                || "report not kept".to_owned(),
+                |name| format!("signed report {}", escape(name))
+            )
         );
     }
     out.push_str(END);
