@@ -1,8 +1,7 @@
 //! `ghevault completions`: what a shell needs to complete the command line.
 
-use super::Cli;
 use crate::error::{CommandError, CommandResult};
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 use std::io::Write;
 
@@ -23,7 +22,7 @@ pub struct CompletionsArgs {
 /// Nobody reads stdout.
 pub fn run(arguments: &CompletionsArgs) -> CommandResult {
     let mut text = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "ghevault", &mut text);
+    clap_complete::generate(arguments.shell, &mut super::command(), "ghevault", &mut text);
     std::io::stdout()
         .write_all(&text)
         .map_err(|error| CommandError::failure("cannot print the completions").because_of(Some(&error)))

@@ -1,11 +1,10 @@
 //! `ghevault manual`: manual pages out of the same declarations as the help.
 
-use super::Cli;
 use crate::{
     error::{CommandError, CommandResult},
     output,
 };
-use clap::{Args, Command, CommandFactory};
+use clap::{Args, Command};
 use clap_mangen::Man;
 use std::{
     fs, io,
@@ -28,7 +27,7 @@ pub struct ManualArgs {
 /// The folder cannot be written to.
 pub fn run(arguments: &ManualArgs, json: bool) -> CommandResult {
     let folder = &arguments.to;
-    let mut command = Cli::command();
+    let mut command = super::command();
     command.build();
     let mut pages = Vec::new();
     let written = fs::create_dir_all(folder).and_then(|()| write(&command, "ghevault", folder, &mut pages));

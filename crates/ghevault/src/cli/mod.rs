@@ -18,6 +18,7 @@ mod daemon;
 mod diff;
 mod doctor;
 mod drill;
+mod examples;
 mod export;
 mod extend_locks;
 mod failover;
@@ -62,7 +63,7 @@ use crate::{
     output::{self, Screen},
     process::Interrupt,
 };
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use ghevault_core::{
     aws::{Aws, AwsFailure},
     seal::SealKey,
@@ -301,9 +302,15 @@ impl Invocation {
     }
 }
 
+/// The command line, with all that its help shows.
+pub fn command() -> clap::Command {
+    examples::shown(Cli::command())
+}
+
 /// Parses the command line; help, version and errors are shown here and give the exit code.
 pub fn parse() -> Result<Cli, ExitCode> {
-    Cli::try_parse().map_err(|error| {
+    let parsed = command().try_get_matches().and_then(|mut found| Cli::from_arg_matches_mut(&mut found));
+    parsed.map_err(|error| {
         let _ = error.print();
         if !error.use_stderr() {
             return ExitCode::SUCCESS;
@@ -396,9 +403,8 @@ pub fn dispatch(verb: Verb, invocation: &Invocation) -> CommandResult {
 
 #[cfg(test)]
 mod tests {
-    use super::Cli;
+    use super::{Cli, CommandFactory as _};
     use crate::config::option;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
