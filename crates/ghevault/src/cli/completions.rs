@@ -22,7 +22,7 @@ pub struct CompletionsArgs {
 /// Nobody reads stdout.
 pub fn run(arguments: &CompletionsArgs) -> CommandResult {
     let mut text = Vec::new();
-    clap_complete::generate(arguments.shell, &mut super::command(), "ghevault", &mut text);
+    clap_complete::generate(arguments.shell, &mut super::examples::command(), "ghevault", &mut text);
     std::io::stdout()
         .write_all(&text)
         .map_err(|error| CommandError::failure("cannot print the completions").because_of(Some(&error)))

@@ -1,6 +1,7 @@
 //! What stands below the help of each verb: commands to begin with. A test parses them all, and misses none.
 
-use clap::Command;
+use super::Cli;
+use clap::{Command, CommandFactory};
 use std::fmt::Write as _;
 
 /// The words of a verb and its examples; what follows two spaces and `#` is a remark.
@@ -147,9 +148,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("schema", &["ghevault schema status"]),
 ];
 
-/// A command line with examples below the help of each verb.
+/// The command line, with all that its help shows.
 #[must_use]
-pub fn shown(mut command: Command) -> Command {
+pub fn command() -> Command {
+    let mut command = Cli::command();
     for (path, lines) in EXAMPLES {
         let words: Vec<&str> = path.split(' ').collect();
         command = below(command, &words, lines);
@@ -172,9 +174,8 @@ fn text(lines: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{EXAMPLES, shown};
-    use crate::cli::Cli;
-    use clap::{Command, CommandFactory};
+    use super::{EXAMPLES, command};
+    use clap::Command;
 
     /// The words of a shell's command line, up to a remark or a redirection.
     fn words(line: &str) -> Vec<String> {
@@ -189,8 +190,8 @@ mod tests {
         words.into_iter().take_while(|word| !["<", ">", "|"].contains(&word.as_str())).collect()
     }
 
-    fn leaves(command: &Command, path: &str, found: &mut Vec<String>) {
-        let verbs: Vec<_> = command.get_subcommands().filter(|verb| verb.get_name() != "help").collect();
+    fn leaves(verb: &Command, path: &str, found: &mut Vec<String>) {
+        let verbs: Vec<_> = verb.get_subcommands().filter(|verb| verb.get_name() != "help").collect();
         if verbs.is_empty() {
             found.push(path.trim().to_owned());
         }
@@ -202,14 +203,14 @@ mod tests {
     #[test]
     fn every_verb_has_an_example() {
         let mut missing = Vec::new();
-        leaves(&Cli::command(), "", &mut missing);
+        leaves(&command(), "", &mut missing);
         missing.retain(|path| !EXAMPLES.iter().any(|(known, _)| known == path));
         assert!(missing.is_empty(), "{missing:?}");
     }
 
     #[test]
     fn every_example_is_understood_and_is_one_of_its_verb() {
-        let command = shown(Cli::command());
+        let command = command();
         let wrong: Vec<String> = EXAMPLES
             .iter()
             .flat_map(|(path, lines)| lines.iter().map(move |line| (path, line)))

@@ -27,7 +27,7 @@ pub struct ManualArgs {
 /// The folder cannot be written to.
 pub fn run(arguments: &ManualArgs, json: bool) -> CommandResult {
     let folder = &arguments.to;
-    let mut command = super::command();
+    let mut command = super::examples::command();
     command.build();
     let mut pages = Vec::new();
     let written = fs::create_dir_all(folder).and_then(|()| write(&command, "ghevault", folder, &mut pages));

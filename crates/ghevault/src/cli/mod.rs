@@ -63,7 +63,7 @@ use crate::{
     output::{self, Screen},
     process::Interrupt,
 };
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, FromArgMatches, Parser, Subcommand};
 use ghevault_core::{
     aws::{Aws, AwsFailure},
     seal::SealKey,
@@ -302,14 +302,10 @@ impl Invocation {
     }
 }
 
-/// The command line, with all that its help shows.
-pub fn command() -> clap::Command {
-    examples::shown(Cli::command())
-}
-
 /// Parses the command line; help, version and errors are shown here and give the exit code.
 pub fn parse() -> Result<Cli, ExitCode> {
-    let parsed = command().try_get_matches().and_then(|mut found| Cli::from_arg_matches_mut(&mut found));
+    let parsed =
+        examples::command().try_get_matches().and_then(|mut found| Cli::from_arg_matches_mut(&mut found));
     parsed.map_err(|error| {
         let _ = error.print();
         if !error.use_stderr() {
@@ -403,8 +399,9 @@ pub fn dispatch(verb: Verb, invocation: &Invocation) -> CommandResult {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cli, CommandFactory as _};
+    use super::Cli;
     use crate::config::option;
+    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
