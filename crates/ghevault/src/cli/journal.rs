@@ -1,7 +1,10 @@
 //! Writes down what was run and how it ended, whoever started it: by hand, by another scheduler or by the daemon.
 
 use super::{Invocation, operate};
-use crate::error::{CommandError, CommandResult, Kind};
+use crate::{
+    error::{CommandError, CommandResult, Kind},
+    logging,
+};
 use ghevault_core::{
     schedule::outcome::result_of,
     state::{LiveRun, RunDetails, RunRecord, StateFolder, Task, Trigger, run_id},
@@ -31,10 +34,18 @@ pub fn recorded(task: Task, invocation: &Invocation, body: impl FnOnce() -> Comm
     let given = std::env::var(RUN_VARIABLE).ok().filter(|id| is_id(id));
     let of_the_daemon = given.is_some();
     let (run, began) = (given.unwrap_or_else(run_id), Timestamp::now());
+    logging::is_of(task, &run);
+    // The daemon says so itself.
+    if !of_the_daemon {
+        tracing::info!(version = operate::VERSION, "the run begins");
+    }
     let live = LiveRun { run: run.clone(), task, pid: std::process::id(), began };
     let mark = state.begin_run(&live).inspect_err(|error| tracing::warn!("{error}"));
     let result = body();
     let code = result.as_ref().err().map_or(0, |error| error.kind.exit_code());
+    if !of_the_daemon {
+        tracing::info!(code, "the run has ended");
+    }
     if of_the_daemon || code != Kind::Usage.exit_code() {
         let mut details: RunDetails = invocation.details();
         details.vault = invocation.settings.vault.as_deref().map(operate::shown_vault);

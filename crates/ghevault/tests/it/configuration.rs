@@ -79,6 +79,32 @@ fn the_process_runs_in_utc_whatever_the_environment_says() {
 }
 
 #[test]
+fn each_line_of_the_log_says_of_which_run_it_is() {
+    let mut desk = Desk::new();
+    let log = desk.path("log");
+    for format in ["json", "text"] {
+        let _ = std::fs::remove_file(&log);
+        desk.configure(&format!("log_file = \"{}\"\nlog_format = \"{format}\"\n", log.display()));
+        desk.run(&["verify"]).exits(10);
+        let text = std::fs::read_to_string(&log).expect("a log");
+        let history = desk.run(&["status", "--json"]).exits(0).json();
+        let run = history["runs"][0]["run"].as_str().expect("an id");
+        let last = text.lines().last().expect("a line");
+        if format == "json" {
+            let line: serde_json::Value = serde_json::from_str(last).expect("JSON");
+            assert_eq!((&line["task"], &line["run"]), (&"verify".into(), &run.into()), "{text}");
+            assert_eq!(
+                (&line["fields"]["message"], &line["fields"]["code"]),
+                (&"the run has ended".into(), &10.into())
+            );
+        } else {
+            assert!(last.ends_with(&format!(" task=verify run={run}")), "{text}");
+        }
+        assert!(text.lines().count() >= 2, "{text}");
+    }
+}
+
+#[test]
 fn an_empty_variable_for_the_configuration_counts_as_unset() {
     let mut desk = Desk::new();
     desk.set("GHEVAULT_CONFIG", "");
