@@ -41,15 +41,22 @@ fn a_daemon_that_is_killed_again_and_again_ends_with_a_right_state_and_a_complet
         child.kill().expect("killed");
         child.wait().expect("ended");
     }
-    let before = log(&desk).matches("\"complete\"").count();
-    let child = daemon(&desk);
-    until(&desk, "\"complete\"", before + 1, Duration::from_mins(2));
-    end(child);
+    let goes_on = || {
+        let before = log(&desk).matches("\"complete\"").count();
+        let child = daemon(&desk);
+        until(&desk, "\"complete\"", before + 1, Duration::from_mins(2));
+        end(child);
+        fs::read_to_string(desk.path("state/schedule.json")).expect("a ledger")
+    };
+    // A run that outlived its killed daemon may end after the last look of the next one: then it is dealt with by the one after that.
+    let mut ledger = goes_on();
+    if ledger.contains("\"running\"") {
+        ledger = goes_on();
+    }
     assert!(!appliance.gate_exists());
     let status = status(&desk);
     assert_eq!(status["unreadable"], 0, "{status}");
     assert!(status["live"].as_array().is_some_and(Vec::is_empty), "{status}");
-    let ledger = fs::read_to_string(desk.path("state/schedule.json")).expect("a ledger");
     assert!(!ledger.contains("\"running\""), "{ledger}");
     // Never two backups at the same time, and every complete one is there.
     let mut backups: Vec<(String, String)> = status["runs"]
