@@ -113,7 +113,7 @@ fn shards() -> Section {
 }
 
 fn courtesy() -> Section {
-    let of = ("CourtesyError", "backup/courtesy.rs");
+    let of = ("CourtesyError", "backup/courtesy/mod.rs");
     section("Backups that wait for their turn", of, vec![CourtesyError::Cancelled])
 }
 
