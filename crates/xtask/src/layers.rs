@@ -15,7 +15,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("import", &["appliance", "backup", "keys", "restore", "retention", "seal", "state", "vault"]),
     ("verify", &["appliance", "keys", "restore", "seal", "state", "vault"]),
     ("restore", &["appliance", "backup", "keys", "seal", "state", "vault"]),
-    ("history", &["backup", "restore", "seal", "vault"]),
     ("retention", &["backup", "quarantine", "seal", "vault"]),
     ("quarantine", &["backup", "history", "restore", "retention", "seal", "vault"]),
     ("compare", &["backup", "history", "restore", "retention", "seal", "vault", "witness"]),
@@ -82,7 +81,9 @@ pub fn check(path: &str, text: &str) -> Vec<Violation> {
                 "the product never knows the simulator; use it from tests/",
             ));
         }
-        for used in used_modules(code) {
+    }
+    for (line, code) in statements(text) {
+        for used in used_modules(&code) {
             let known = ALLOWED.iter().any(|(name, _)| *name == used) || FOR_ALL.contains(&used);
             if !known || used == module || FOR_ALL.contains(&used) {
                 continue;
@@ -95,7 +96,24 @@ pub fn check(path: &str, text: &str) -> Vec<Violation> {
     violations
 }
 
-/// Names right after `crate::` in a line, groups in braces included.
+/// Lines of code with their numbers; a group in braces after `crate::` stands in one with all of its lines.
+fn statements(text: &str) -> Vec<(usize, String)> {
+    let mut all: Vec<(usize, String)> = Vec::new();
+    let mut open = false;
+    for (line, code) in crate::source::code_lines(text) {
+        match all.last_mut().filter(|_| open) {
+            Some((_, group)) => group.push_str(code),
+            None => all.push((line, code.to_owned())),
+        }
+        let (_, group) = &all[all.len() - 1];
+        open = group
+            .rsplit_once("crate::{")
+            .is_some_and(|(_, rest)| rest.matches('}').count() <= rest.matches('{').count());
+    }
+    all
+}
+
+/// Names right after `crate::` in a statement, groups in braces included.
 fn used_modules(code: &str) -> Vec<&str> {
     let mut used = Vec::new();
     for (index, _) in code.match_indices("crate::") {
@@ -135,6 +153,8 @@ mod tests {
         assert_eq!(texts(path, "use crate::vault::Vault;"), ["`appliance` may not use `vault`"]);
         assert_eq!(texts("crates/core/src/vault/mod.rs", "use crate::{progress::X, appliance::Y};").len(), 1);
         assert!(texts("crates/core/src/backup/run.rs", "use crate::{appliance::X, vault::Y};").is_empty());
+        let group = "use crate::{\n    progress::{X, Y},\n    vault::Z,\n};\nuse crate::keys::K;\n";
+        assert_eq!(texts(path, group), ["`appliance` may not use `vault`"]);
     }
 
     #[test]

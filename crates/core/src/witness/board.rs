@@ -1,13 +1,8 @@
 //! Notice boards: where checkpoints hang. Files are created once and never overwritten; what a board shows is believed by
 //! nobody, only what is signed.
 
-use std::collections::BTreeSet;
-
 use super::{bucket::BucketBoard, folder::FolderBoard};
-use crate::{
-    compare::is_folder,
-    vault::{NoteBucket, S3Settings, VaultError},
-};
+use crate::vault::{NoteBucket, S3Settings, VaultError};
 
 /// Why a board could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -139,23 +134,6 @@ pub fn open_folder(place: &str) -> Option<Box<dyn Board>> {
     let path = place.strip_prefix("dir:").unwrap_or(place);
     let has_scheme = path.split_once(':').is_some_and(|(scheme, _)| !scheme.contains('/'));
     (!path.is_empty() && !has_scheme).then(|| Box::new(FolderBoard::new(path)) as Box<dyn Board>)
-}
-
-/// The checkpoints that others than `own` have on the boards: board, origin and name of each.
-///
-/// # Errors
-/// A board cannot be read.
-pub fn published_by_others(boards: &[Box<dyn Board>], own: &str) -> Result<BTreeSet<String>, BoardError> {
-    let mut found = BTreeSet::new();
-    for board in boards {
-        let origins = board.origins()?;
-        for origin in origins.into_iter().filter(|origin| origin != own && !is_folder(origin)) {
-            let names = board.names(&origin)?;
-            let notes = names.iter().filter(|name| matches!(FileName::parse(name), Some(FileName::Note(..))));
-            found.extend(notes.map(|name| format!("{}: {origin}/{name}", board.place())));
-        }
-    }
-    Ok(found)
 }
 
 /// What the name of a file says.

@@ -23,7 +23,6 @@ mod tests;
 
 pub use board::{
     Board, BoardError, BoardFile, FileName, open as open_board, open_folder as open_folder_board,
-    published_by_others,
 };
 pub use checkpoint::{Checkpoint, origin};
 pub use finding::{Finding, FindingKind};

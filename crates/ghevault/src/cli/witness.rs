@@ -236,6 +236,7 @@ fn publish(
             size: done.size,
             time: Some(now),
             cosigned: Vec::new(),
+            own: true,
         })
         .collect();
     Ok(report)
@@ -331,7 +332,7 @@ fn check(
             let at = judged.newest().map(|one| one.checkpoint.time);
             report.findings.extend(judged.findings.iter().cloned());
             report.findings.extend(standing.compare(&origin, &key.text, &judged.log, at));
-            report.origins.push(row(&judged, key, &known));
+            report.origins.push(Row { own: true, ..row(&judged, key, &known) });
         }
     }
     if !is_heard {

@@ -3,8 +3,9 @@
 use super::{BoardArgs, Invocation, KeyArgs, http::HttpBoard};
 use crate::error::{CommandError, CommandResult};
 use ghevault_core::{
+    compare,
     vault::Vault,
-    witness::{self, Board, PublicKey, open_board},
+    witness::{self, Board, FileName, PublicKey, open_board},
 };
 use std::collections::BTreeSet;
 
@@ -53,7 +54,7 @@ pub(in crate::cli) fn trusted(arguments: &KeyArgs, invocation: &Invocation) -> C
     keys.iter().map(|key| Ok(PublicKey::parse(key)?)).collect()
 }
 
-/// Reads the names of the checkpoints that other vaults have on the boards of the settings; for a backup that waits for its turn.
+/// Which checkpoints other vaults have on the boards of the settings (board, origin and name of each); for a backup that waits for its turn.
 ///
 /// # Errors
 /// A board cannot be read.
@@ -66,5 +67,16 @@ pub(in crate::cli) fn published_by_others(
     }
     let boards = opened(&BoardArgs { board: Vec::new() }, invocation)?;
     let key = PublicKey::parse(&invocation.seal_key()?.public())?;
-    Ok(witness::published_by_others(&boards, &witness::origin(vault.id(), &key))?)
+    let own = witness::origin(vault.id(), &key);
+    let mut found = BTreeSet::new();
+    for board in &boards {
+        let others =
+            board.origins()?.into_iter().filter(|origin| *origin != own && !compare::is_folder(origin));
+        for origin in others {
+            let names = board.names(&origin)?;
+            let notes = names.iter().filter(|name| matches!(FileName::parse(name), Some(FileName::Note(..))));
+            found.extend(notes.map(|name| format!("{}: {origin}/{name}", board.place())));
+        }
+    }
+    Ok(found)
 }

@@ -25,6 +25,9 @@ pub(super) struct Row {
     pub(super) size: usize,
     pub(super) time: Option<Timestamp>,
     pub(super) cosigned: Vec<String>,
+    /// Whether it is the vault of this host.
+    #[serde(skip)]
+    pub(super) own: bool,
 }
 
 /// What every part says at its end.
@@ -48,14 +51,13 @@ pub(super) fn row(judged: &Judged, key: &PublicKey, keys: &[PublicKey]) -> Row {
         size: judged.log.size(),
         time: newest.map(|one| one.checkpoint.time),
         cosigned: newest.map(|one| one.cosigned.keys().filter_map(name).collect()).unwrap_or_default(),
+        own: false,
     }
 }
 
 /// Writes down for the status page, which asks no board, what was seen. Whoever only publishes has not judged.
 pub(super) fn remember(report: &Report, judged: bool, invocation: &Invocation) {
     let looked = Timestamp::now();
-    let own = invocation.seal_key().and_then(|key| Ok(PublicKey::parse(&key.public())?.short()));
-    let own = own.map(|short| format!(".{short}")).unwrap_or_default();
     let findings = |origin: &str| -> Vec<String> {
         let of_it = report.findings.iter().filter(|one| origin.contains(&one.origin));
         let mut lines: Vec<String> =
@@ -68,7 +70,7 @@ pub(super) fn remember(report: &Report, judged: bool, invocation: &Invocation) {
         board: row.board.clone(),
         origin: row.origin.clone(),
         key: row.key.clone(),
-        own: !own.is_empty() && row.origin.ends_with(&own),
+        own: row.own,
         seals: row.size,
         published: row.time,
         cosigned: row.cosigned.clone(),
