@@ -16,6 +16,17 @@ pub enum DrillDepth {
     Full,
 }
 
+impl DrillDepth {
+    /// As a word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sample => "sample",
+            Self::Full => "full",
+        }
+    }
+}
+
 /// What became of one proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -95,6 +106,18 @@ pub enum DrillVerdict {
     Incomplete,
     /// Something does not hold: the snapshot cannot be restored as it should.
     Failed,
+}
+
+impl DrillVerdict {
+    /// As a word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Proven => "proven",
+            Self::Incomplete => "incomplete",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// The report of a drill.
@@ -193,10 +216,7 @@ impl DrillReport {
             release = escaped(&self.release),
             started = escaped(&self.started),
             seconds = self.seconds,
-            depth = match self.depth {
-                DrillDepth::Sample => "sample",
-                DrillDepth::Full => "full",
-            },
+            depth = self.depth.name(),
             bytes = self.bytes,
             program = escaped(&self.program),
         )

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 pub use digest::digest;
 pub use format::{Signed, ping_body, ping_id, plain, signed, slack};
 pub use queue::{Next, Queue, Waiting};
-pub use template::{Part, TemplateError, Templates, samples};
+pub use template::{Part, TemplateError, Templates};
 
 use crate::state::{RunRecord, RunResult, StateError, StateFolder};
 

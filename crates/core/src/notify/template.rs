@@ -163,31 +163,25 @@ fn values(message: &Message) -> Serde<Json> {
     Serde(all)
 }
 
-/// Nothing, where there is nothing; for Slack without markup of others.
+/// JSON as JSON; elsewhere nothing where there is nothing, and for Slack without markup of others.
 fn formatted(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
-    let slack = matches!(state.auto_escape(), AutoEscape::Custom(_));
-    if slack && !value.is_safe() {
-        let text = if value.is_none() { String::new() } else { value.to_string() };
-        return out.write_str(&escaped(&text)).map_err(Error::from);
-    }
-    if value.is_none() && !matches!(state.auto_escape(), AutoEscape::Json) {
-        return Ok(());
-    }
-    if slack {
-        return out.write_str(&value.to_string()).map_err(Error::from);
-    }
-    escape_formatter(out, state, value)
+    let slack = match state.auto_escape() {
+        AutoEscape::Json => return escape_formatter(out, state, value),
+        AutoEscape::Custom(_) => true,
+        _ => false,
+    };
+    let text = if value.is_none() { String::new() } else { value.to_string() };
+    let text = if slack && !value.is_safe() { escaped(&text) } else { text };
+    out.write_str(&text).map_err(Error::from)
 }
 
 /// A text in which Slack sees no markup.
-#[must_use]
 pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// A message of every kind, by what it is.
-#[must_use]
-pub fn samples() -> Vec<(&'static str, Message)> {
+fn samples() -> Vec<(&'static str, Message)> {
     let at = Timestamp::UNIX_EPOCH;
     let place = ("ghe.example.com", "/srv/ghevault/vault");
     let make = |severity, subject: &str, title: &str| Message::new(at, severity, subject, title, place);

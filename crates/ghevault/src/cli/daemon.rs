@@ -17,7 +17,7 @@ mod server;
 mod shared;
 mod words;
 
-use super::Invocation;
+use super::{Invocation, operate};
 use crate::{
     config::operation::Access,
     error::{CommandError, CommandResult, Kind},
@@ -50,11 +50,7 @@ pub struct DaemonArgs {}
 /// Nothing is scheduled; another daemon uses the state folder; the state folder cannot be used.
 pub fn run(_: &DaemonArgs, invocation: &Invocation) -> CommandResult {
     let _asked = invocation.interrupt.cooperative();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CommandError::from_error(Kind::Failure, &error))?;
-    runtime.block_on(serve(invocation))
+    operate::runtime()?.block_on(serve(invocation))
 }
 
 /// The loop.

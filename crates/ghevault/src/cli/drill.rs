@@ -167,17 +167,8 @@ fn remember(report: &DrillReport, kept: Option<String>, invocation: &Invocation)
     let drill = Drilled {
         began: report.started.parse().unwrap_or_else(|_| jiff::Timestamp::now()),
         snapshot: report.snapshot.clone(),
-        depth: match report.depth {
-            DrillDepth::Sample => "sample",
-            DrillDepth::Full => "full",
-        }
-        .to_owned(),
-        verdict: match report.verdict {
-            DrillVerdict::Proven => "proven",
-            DrillVerdict::Incomplete => "incomplete",
-            DrillVerdict::Failed => "failed",
-        }
-        .to_owned(),
+        depth: report.depth.name().to_owned(),
+        verdict: report.verdict.name().to_owned(),
         seconds: report.seconds,
         proven: proofs()
             .filter(|proof| proof.state == ProofState::Proven)

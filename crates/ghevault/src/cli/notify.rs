@@ -36,10 +36,7 @@ pub fn run(arguments: &NotifyArgs, invocation: &Invocation) -> CommandResult {
     let host = settings.host.as_ref().map_or("", |host| host.text.as_str());
     let vault = settings.vault.as_deref().map(operate::shown_vault).unwrap_or_default();
     let message = Message::new(Timestamp::now(), Severity::Info, "test", "this is a test", (host, &vault));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CommandError::from_error(Kind::Failure, &error))?;
+    let runtime = operate::runtime()?;
     let results = runtime.block_on(post.try_all(&message));
     let told: BTreeMap<&str, &str> = results
         .iter()

@@ -1,6 +1,10 @@
 //! What `schedule`, `status` and `daemon` share: the report out of the state folder, and the metrics file.
 
-use crate::{config::Settings, output::human};
+use crate::{
+    config::Settings,
+    error::{CommandError, CommandResult, Kind},
+    output::human,
+};
 use ghevault_core::{
     state::{History, OddSnapshot, StateError, StateFolder, Task},
     status::{self, Live, Sources, StatusReport},
@@ -9,6 +13,16 @@ use jiff::{Timestamp, tz::TimeZone};
 use std::{
     collections::BTreeMap, fs, io, io::Write, os::unix::fs::PermissionsExt, path::Path, time::Duration,
 };
+use tokio::runtime::Runtime;
+
+/// What waits for sockets and timers, on this thread.
+///
+/// # Errors
+/// The system gives none.
+pub fn runtime() -> CommandResult<Runtime> {
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    built.map_err(|error| CommandError::from_error(Kind::Failure, &error))
+}
 
 /// The version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

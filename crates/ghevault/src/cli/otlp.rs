@@ -87,8 +87,8 @@ fn sent(invocation: &Invocation, state: &StateFolder) -> Result<(), String> {
     let history = state.history().map_err(|error| error.to_string())?;
     let report = operate::report(settings, state, &BTreeMap::new(), &history);
     let report = report.map_err(|error| error.to_string())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| error.to_string())?.block_on(exporter.send(&report))
+    let runtime = operate::runtime().map_err(|error| error.one_line())?;
+    runtime.block_on(exporter.send(&report))
 }
 
 /// `name: value` on each line.

@@ -16,6 +16,7 @@ pub mod otlp;
 pub mod retention;
 pub mod settings;
 pub mod ssh_options;
+pub mod this_host;
 pub mod toml_file;
 
 pub use settings::Settings;

@@ -4,24 +4,17 @@ use crate::support;
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
-use support::{Desk, appliance};
+use support::{
+    Desk, appliance,
+    daemon::{Ends, free_address},
+};
 
 const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/monitoring");
-
-/// A process that ends with the test.
-struct Ends(Child);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn get(address: &str, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
@@ -75,8 +68,7 @@ fn an_alert_fires_when_a_backup_is_missed_and_ends_with_the_next_one() {
         .and_then(|line| serde_json::from_str::<serde_json::Value>(&line).ok())
         .and_then(|line| line["fields"]["address"].as_str().map(str::to_owned))
         .expect("an address");
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|probe| probe.local_addr()).expect("a port").port();
-    let prometheus = format!("127.0.0.1:{port}");
+    let prometheus = free_address();
     let _server = Ends(start_prometheus(&desk, &prometheus, &address));
     let broken = |names: &[String]| names.iter().any(|name| name == "GhevaultObjectiveBroken");
     until(&prometheus, "the alert does not fire", broken);

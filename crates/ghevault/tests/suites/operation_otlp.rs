@@ -5,33 +5,24 @@ use crate::support;
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    net::{TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
+    net::TcpStream,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
-use support::{Desk, appliance};
+use support::{
+    Desk, appliance,
+    daemon::{Ends, free_address},
+};
 
-/// A collector that writes down what it gets; ends with the test.
+/// A collector that writes down what it gets.
 struct Collector {
-    process: Child,
     address: String,
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn port() -> String {
-    let probe = TcpListener::bind("127.0.0.1:0").expect("a port");
-    probe.local_addr().expect("an address").to_string()
+    _process: Ends,
 }
 
 fn collector(desk: &Desk) -> Collector {
-    let (address, grpc) = (port(), port());
+    let (address, grpc) = (free_address(), free_address());
     let log = File::create(desk.path("collector.log")).expect("a log");
     let process = Command::new("rotel-agent")
         .args(["start", "--otlp-http-endpoint", &address, "--otlp-grpc-endpoint", &grpc])
@@ -39,9 +30,10 @@ fn collector(desk: &Desk) -> Collector {
         .stdout(log)
         .stderr(Stdio::null())
         .spawn()
+        .map(Ends)
         .expect("rotel-agent runs");
     until(|| TcpStream::connect(&address).ok(), || "the collector does not listen".to_owned());
-    Collector { process, address }
+    Collector { address, _process: process }
 }
 
 fn until<T>(mut what: impl FnMut() -> Option<T>, why: impl Fn() -> String) -> T {

@@ -15,40 +15,37 @@ pub(super) fn parse(text: &str) -> Option<u64> {
         let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
         values.next()?.ok()
     });
-    match json {
-        Some(value) => queues(value.get("queues")?),
-        None => lines(text),
+    let queues = match json {
+        Some(value) => queues(value.get("queues")?)?,
+        None => Some(lines(text)).filter(|lines| !lines.is_empty())?,
+    };
+    let of_maintenance = queues.iter().filter(|(name, _)| name.starts_with(QUEUE));
+    Some(of_maintenance.fold(0, |sum, (_, depth)| sum.saturating_add(*depth)))
+}
+
+/// Names and how many jobs wait.
+type Queues = Vec<(String, u64)>;
+
+fn queues(value: &Value) -> Option<Queues> {
+    let depth = |value: &Value| value.as_u64().or_else(|| value.get("depth")?.as_u64());
+    let name = |value: &Value| {
+        let name = ["name", "queue", "id"].into_iter().find_map(|key| value.get(key)?.as_str());
+        name.map(str::to_owned)
+    };
+    match value {
+        Value::Array(all) => all.iter().map(|value| Some((name(value)?, depth(value)?))).collect(),
+        Value::Object(all) => all.iter().map(|(name, value)| Some((name.clone(), depth(value)?))).collect(),
+        _ => None,
     }
 }
 
-fn queues(value: &Value) -> Option<u64> {
-    let depth = |value: &Value| value.as_u64().or_else(|| value.get("depth")?.as_u64());
-    let named = |value: &Value| {
-        let name = ["name", "queue", "id"].into_iter().find_map(|key| value.get(key)?.as_str());
-        Some((name?.to_owned(), depth(value)?))
+fn lines(text: &str) -> Queues {
+    let between = |letter: char| letter.is_whitespace() || letter == ':';
+    let one = |line: &str| {
+        let (name, depth) = line.trim().rsplit_once(between)?;
+        Some((name.split(between).next()?.to_owned(), depth.parse().ok()?))
     };
-    let all: Vec<(String, u64)> = match value {
-        Value::Array(all) => all.iter().map(named).collect::<Option<_>>()?,
-        Value::Object(all) => {
-            all.iter().map(|(name, value)| Some((name.clone(), depth(value)?))).collect::<Option<_>>()?
-        }
-        _ => return None,
-    };
-    Some(sum(all.iter().map(|(name, depth)| (name.as_str(), *depth))))
-}
-
-fn lines(text: &str) -> Option<u64> {
-    let one = |line: &'_ str| {
-        let (name, depth) = line.trim().rsplit_once(|c: char| c.is_whitespace() || c == ':')?;
-        let name = name.split(|c: char| c.is_whitespace() || c == ':').next()?;
-        Some((name.to_owned(), depth.parse().ok()?))
-    };
-    let all: Vec<(String, u64)> = text.lines().filter_map(one).collect();
-    (!all.is_empty()).then(|| sum(all.iter().map(|(name, depth)| (name.as_str(), *depth))))
-}
-
-fn sum<'a>(queues: impl Iterator<Item = (&'a str, u64)>) -> u64 {
-    queues.filter(|(name, _)| name.starts_with(QUEUE)).fold(0, |sum, (_, depth)| sum.saturating_add(depth))
+    text.lines().filter_map(one).collect()
 }
 
 #[cfg(test)]

@@ -15,6 +15,9 @@ use prost::Message as _;
 use super::{Family, Kind, Number, families};
 use crate::status::StatusReport;
 
+/// What the numbers are of.
+const NAME: &str = "ghevault";
+
 /// Who sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sender<'a> {
@@ -33,23 +36,23 @@ pub fn request(report: &StatusReport, sender: Sender<'_>) -> Vec<u8> {
         .filter(|family| !family.points.is_empty())
         .map(|family| metric(family, at))
         .collect();
-    let named = |name: &str| InstrumentationScope {
-        name: name.to_owned(),
+    let scope = InstrumentationScope {
+        name: NAME.to_owned(),
         version: sender.version.to_owned(),
         ..InstrumentationScope::default()
     };
     let resource = Resource {
         attributes: vec![
-            attribute("service.name", "ghevault"),
+            attribute("service.name", NAME),
             attribute("service.version", sender.version),
             attribute("service.instance.id", sender.instance),
         ],
         ..Resource::default()
     };
-    let scope = ScopeMetrics { scope: Some(named("ghevault")), metrics, ..ScopeMetrics::default() };
+    let metrics = ScopeMetrics { scope: Some(scope), metrics, ..ScopeMetrics::default() };
     let all = ResourceMetrics {
         resource: Some(resource),
-        scope_metrics: vec![scope],
+        scope_metrics: vec![metrics],
         ..ResourceMetrics::default()
     };
     ExportMetricsServiceRequest { resource_metrics: vec![all] }.encode_to_vec()

@@ -6,7 +6,7 @@ use super::{
     child::{self, Ended, Message},
     herald::Herald,
     relay::{self, log_retry},
-    shared::Shared,
+    shared::{Shared, lock},
     words::{arguments, words},
 };
 #[cfg(feature = "otlp")]
@@ -24,7 +24,7 @@ use rustix::process::Signal;
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -120,7 +120,7 @@ impl Keeper {
 
     /// Looks at what is shared.
     pub fn with<T>(&self, look: impl FnOnce(&mut Shared) -> T) -> T {
-        look(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut lock(&self.shared))
     }
 
     /// Logs what comes next.
@@ -255,7 +255,7 @@ impl Keeper {
     /// Tells those who want to know how a run has ended.
     fn tell_end(&mut self, run: &str, again: bool) {
         let Self { herald, shared, state, .. } = self;
-        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = lock(shared);
         let told = shared.history().map(|history| {
             if let Some(record) = history.runs.iter().rev().find(|record| record.run == run) {
                 herald.has_ended(state, &shared.settings, record, again);
@@ -270,7 +270,7 @@ impl Keeper {
     fn watch_objective(&mut self) {
         let Self { herald, shared, state, .. } = self;
         if herald.looks() {
-            let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut shared = lock(shared);
             let looked = shared.history().and_then(|history| Ok((shared.report()?, history)));
             match looked {
                 Ok((report, history)) => {
@@ -293,6 +293,7 @@ impl Keeper {
             if plans.is_empty() {
                 return Err(nothing_scheduled());
             }
+            let arguments = arguments(invocation, &settings, &self.state)?;
             #[cfg(feature = "otlp")]
             let exporter = Exporter::open(invocation, &settings, &self.state)?;
             let herald = Herald::begin(invocation, &settings, &self.state)?;
@@ -300,7 +301,7 @@ impl Keeper {
             {
                 self.meter = exporter.map(|exporter| Meter::start(exporter, &self.shared));
             }
-            Ok((arguments(invocation, &settings, &self.state)?, settings, plans, herald))
+            Ok((arguments, settings, plans, herald))
         });
         match fresh {
             Ok((arguments, settings, plans, herald)) => {

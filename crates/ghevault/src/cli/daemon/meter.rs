@@ -1,8 +1,8 @@
 //! Sends the daemon's metrics while it lives. Nothing waits for it; what it says of a receiver that is away, it says once.
 
-use super::shared::Shared;
+use super::shared::{Shared, lock};
 use crate::cli::otlp::Exporter;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use tokio::{
     task::JoinHandle,
     time::{MissedTickBehavior, interval},
@@ -30,7 +30,7 @@ async fn send(exporter: Exporter, shared: Arc<Mutex<Shared>>) {
     let mut trouble = None;
     loop {
         turn.tick().await;
-        let report = shared.lock().unwrap_or_else(PoisonError::into_inner).report();
+        let report = lock(&shared).report();
         let end = match report {
             Ok(report) => exporter.send(&report).await,
             Err(error) => Err(error.to_string()),

@@ -2,7 +2,7 @@
 
 use super::{
     door::{Door, Entry},
-    shared::Shared,
+    shared::{Shared, lock},
 };
 use crate::{cli::operate, web};
 use ghevault_core::status::{Health, StatusReport, metrics};
@@ -17,7 +17,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
     convert::Infallible,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle, time::timeout};
@@ -45,10 +45,6 @@ pub async fn start(shared: Arc<Mutex<Shared>>, door: Door) -> Option<JoinHandle<
         tracing::warn!("the status page can be read by whoever reaches {shown}; `daemon.token` closes it");
     }
     Some(tokio::spawn(accept(listener, shared, Arc::new(door))))
-}
-
-fn lock(shared: &Mutex<Shared>) -> std::sync::MutexGuard<'_, Shared> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Mutex<Shared>>, door: Arc<Door>) {

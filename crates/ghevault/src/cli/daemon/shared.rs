@@ -5,7 +5,17 @@ use ghevault_core::{
     state::{History, StateError, StateFolder, Task},
     status::StatusReport,
 };
-use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::MetadataExt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Looks at what is shared; what somebody who panicked left of it is as good.
+pub fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What the web server sees, too.
 #[derive(Debug)]

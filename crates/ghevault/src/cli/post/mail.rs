@@ -1,7 +1,10 @@
 //! Letters by e-mail, over TLS unless the server is this host.
 
 use super::Fault;
-use crate::error::{CommandError, CommandResult};
+use crate::{
+    config::this_host::is_this_host,
+    error::{CommandError, CommandResult},
+};
 use ghevault_core::notify::{self, Message, Templates};
 use lettre::{
     SmtpTransport, Transport,
@@ -92,9 +95,8 @@ fn server(address: &str) -> CommandResult<SmtpTransport> {
     let (user, place) =
         authority.rsplit_once('@').map_or((None, authority), |(user, place)| (Some(user), place));
     let host = place.rsplit_once(':').map_or(place, |(host, _)| host).trim_matches(['[', ']']);
-    let here = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
     let encrypted = scheme == "smtps" || address.contains("tls=required");
-    if !encrypted && !here && (user.is_some() || !address.contains("tls=")) {
+    if !encrypted && !is_this_host(host) && (user.is_some() || !address.contains("tls=")) {
         return Err(CommandError::usage("what `notify.mail` gives would send mail in the clear")
             .hint("Write `smtps://user:password@host`, or `smtp://user:password@host:587?tls=required`."));
     }

@@ -118,7 +118,8 @@ impl Post {
     /// # Errors
     /// A source gives none, or what it gives is no address.
     pub fn open(invocation: &Invocation, notify: &Notify) -> CommandResult<Self> {
-        let mut ways = Vec::new();
+        let receiving = |name, way| Receiving { name, way, words: notify.templates.clone() };
+        let mut receivers = Vec::new();
         let uri = |name: &str, source: &Option<SecretSource>| {
             source.as_ref().map(|source| address(invocation, name, source)).transpose()
         };
@@ -127,27 +128,23 @@ impl Post {
                 Some(source) => Some(text(invocation, "notify.webhook_key", source)?.into_bytes()),
                 None => None,
             };
-            ways.push(("webhook", Way::Webhook { address, key }));
+            receivers.push(receiving("webhook", Way::Webhook { address, key }));
         }
         if let Some(address) = uri("slack", &notify.slack)? {
-            ways.push(("slack", Way::Slack(address)));
+            receivers.push(receiving("slack", Way::Slack(address)));
         }
         if let Some(source) = &notify.mail {
             let server = text(invocation, "notify.mail", source)?;
             let mailer = Mailer::new(&server, notify.mail_from.as_deref(), &notify.mail_to)?;
-            ways.push(("mail", Way::Mail(Box::new(mailer))));
+            receivers.push(receiving("mail", Way::Mail(Box::new(mailer))));
         }
         if let Some(arn) = &notify.sns {
             let topic = Topic::new(&invocation.aws()?, arn).ok_or_else(|| {
                 CommandError::usage(format!("`notify.sns` is `{arn}`, not the ARN of a topic"))
                     .hint("It is `arn:aws:sns:REGION:ACCOUNT:NAME`.")
             })?;
-            ways.push(("sns", Way::Topic(Box::new(topic))));
+            receivers.push(receiving("sns", Way::Topic(Box::new(topic))));
         }
-        let receivers = ways
-            .into_iter()
-            .map(|(name, way)| Receiving { name, way, words: notify.templates.clone() })
-            .collect();
         Ok(Self { ping: uri("ping", &notify.ping)?, receivers })
     }
 
