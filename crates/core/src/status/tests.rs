@@ -25,6 +25,16 @@ fn run(began: &str, result: RunResult) -> RunRecord {
 }
 
 fn judged(runs: &[RunRecord], now: &str, schedule: &str, rpo: Option<Duration>) -> StatusReport {
+    judged_with(&[], runs, now, schedule, rpo)
+}
+
+fn judged_with(
+    odd: &[OddSnapshot],
+    runs: &[RunRecord],
+    now: &str,
+    schedule: &str,
+    rpo: Option<Duration>,
+) -> StatusReport {
     let history = History { runs: runs.to_vec(), ..History::default() };
     let plans = [Plan { task: Task::Backup, calendar: Calendar::parse(schedule, TimeZone::UTC).unwrap() }];
     report(&Sources {
@@ -42,7 +52,7 @@ fn judged(runs: &[RunRecord], now: &str, schedule: &str, rpo: Option<Duration>) 
         rto: None,
         restored: None,
         waiting: &BTreeMap::new(),
-        odd: &[],
+        odd,
         witnessed: &[],
         drilled: &[],
     })
@@ -108,6 +118,28 @@ fn every_day_of_half_a_year_has_its_counts() {
     assert_eq!(days.len(), 182);
     let last: Vec<_> = days[180..].iter().map(|day| (day.complete, day.partial, day.failed)).collect();
     assert_eq!(last, [(1, 1, 0), (0, 0, 1)]);
+}
+
+#[test]
+fn a_day_counts_its_snapshots_in_quarantine_and_no_others() {
+    let odd = |time: &str, state| OddSnapshot {
+        vault: "/srv/vault".into(),
+        snapshot: time.into(),
+        seal: time.into(),
+        time: at(time),
+        state,
+        reason: None,
+        at: at(time),
+        findings: Vec::new(),
+    };
+    let all = [
+        odd("2026-11-25T23:00:00Z", OddState::Acknowledged),
+        odd("2026-11-26T01:00:00Z", OddState::Quarantined),
+        odd("2026-11-26T23:59:59Z", OddState::Quarantined),
+        odd("2026-11-27T00:00:00Z", OddState::Cleared),
+    ];
+    let days = judged_with(&all, &[], "2026-11-27T05:00:00Z", "0 * * * *", None).days;
+    assert_eq!(days[179..].iter().map(|day| day.quarantined).collect::<Vec<_>>(), [0, 2, 0]);
 }
 
 #[test]
