@@ -166,7 +166,7 @@ def guards(template):
 def main():
     folder, product = pathlib.Path(sys.argv[1]), sys.argv[2]
     path = folder / "cloudformation/ghevault.yaml"
-    template = Template(path, {"OtherAccount": OTHER, "SshKey": "aws:kms:" + "QUJD" * 40}, KEY)
+    template = Template(path, {"OtherAccount": OTHER, "OtherSealKey": "iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=", "SshKey": "aws:kms:" + "QUJD" * 40}, KEY)
     alone = Template(path, {}, KEY)
     with tempfile.TemporaryDirectory() as scratch:
         out = pathlib.Path(sys.argv[3] if len(sys.argv) > 3 else scratch)

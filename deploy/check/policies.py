@@ -4,8 +4,9 @@ Each role's policy is taken from the template and given to an identity of its ow
 succeed. Then, for each single action, once more with that action taken away; the work must fail. So the policies are enough, and
 nothing in them is too much. The templates of Terraform have the same policies (aws.py compares them).
 
-S3 is played by SeaweedFS with the statements as they are. KMS is played by moto with IAM on; it matches KMS statements by the resource
-"*" only, so that the key's ARN is replaced there. Conditions of policies are not proven here.
+S3 is played by SeaweedFS with the statements as they are. KMS and CloudWatch are played by moto with IAM on; it matches KMS statements by
+the resource "*" only, so that the key's ARN is replaced there. Conditions of policies, and what the bucket of the other account says, are
+not proven here.
 """
 
 import concurrent.futures
@@ -14,14 +15,19 @@ import datetime
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
 import time
 
 import servers
+from botocore.exceptions import ClientError
 from template import ACCOUNT, REGION, Template
 
+OTHER = "222222222222"
+# Where the policies of a role stand.
+POLICIES = {"Runner": ["RunnerPolicy", "RunnerReportPolicy", "RunnerNoticesPolicy"]}
 ROLES = sys.argv[4:] or ["Runner", "Pruner", "Reader", "Locks"]
 
 
@@ -40,21 +46,28 @@ def variants(document):
             yield f"without {action} ({statement['Sid']})", less
 
 
-def part(document, service):
-    """The statements of one service; those of KMS for moto."""
+def document_of(role, template):
+    """All that a role may, as one policy."""
+    documents = [template.properties(name)["PolicyDocument"] for name in POLICIES.get(role, [f"{role}Policy"])]
+    return documents[0] | {"Statement": [statement for document in documents for statement in document["Statement"]]}
+
+
+def part(document, *services):
+    """The statements of these services; those of KMS and CloudWatch for moto, which calls the latter by its old name."""
     chosen = []
     for statement in document["Statement"]:
         actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
-        if all(action.startswith(f"{service}:") for action in actions):
-            chosen.append(statement | {"Resource": "*"} if service == "kms" else statement)
+        if all(action.partition(":")[0] in services for action in actions):
+            for_moto = {"kms": {"Resource": "*"}, "cloudwatch": {"Action": [action.replace("cloudwatch:", "monitoring:") for action in actions]}}
+            chosen.append(statement | for_moto.get(actions[0].partition(":")[0], {}))
     return {"Version": document["Version"], "Statement": chosen}
 
 
 class Work:
     """One identity with a bucket of its own, and what it does there."""
 
-    def __init__(self, proof, role, name, access, secret, bucket):
-        self.proof, self.role, self.name, self.bucket = proof, role, name, bucket
+    def __init__(self, proof, role, name, access, secret, bucket, board="", other=""):
+        self.proof, self.role, self.name, self.bucket, self.board, self.other = proof, role, name, bucket, board, other
         self.access, self.secret = access, secret
         self.folder = proof.room / bucket
 
@@ -88,6 +101,19 @@ class Work:
         self.must("backup", judge=lambda value: value["outcome"] == "complete")
         self.must("verify", "--depth", "2")
         self.must("restore", "latest", "--to", str(self.folder / "restored"))
+        theirs = ["--board", f"read:{self.proof.place(self.other)}", "--key", f"{self.proof.other_key}=other"]
+        self.must("witness", "run", "--board", self.proof.place(self.board), *theirs,
+                  judge=lambda value: {pathlib.Path(file).suffix for file in value["created"]} == {".note", ".cosigned", ".refs"})
+        self.must("compare", *theirs)
+        self.report()
+
+    def report(self):
+        """What the aws program does for the alarm."""
+        try:
+            servers.client("cloudwatch", self.proof.moto, self.access, self.secret).put_metric_data(
+                Namespace="ghevault", MetricData=[{"MetricName": "ObjectiveMet", "Dimensions": [{"Name": "Host", "Value": "ghevault"}], "Value": 1}])
+        except ClientError as refused:
+            raise Refused(f"put-metric-data: {refused}") from refused
 
     def pruner(self):
         self.must("forget", "--keep-daily", "1")
@@ -133,10 +159,10 @@ class Proof:
         key = kms.create_key()["KeyMetadata"]["Arn"]
         identities, policies = [], []
 
-        def identity(name, kms_policy, s3):
+        def identity(name, policy, s3):
             iam.create_user(UserName=name)
-            if kms_policy["Statement"]:
-                iam.put_user_policy(UserName=name, PolicyName="only", PolicyDocument=json.dumps(kms_policy))
+            if policy["Statement"]:
+                iam.put_user_policy(UserName=name, PolicyName="only", PolicyDocument=json.dumps(policy))
             made = iam.create_access_key(UserName=name)["AccessKey"]
             access, secret = made["AccessKeyId"], made["SecretAccessKey"]
             identities.append({"name": name, "account": {"id": ACCOUNT}, "credentials": [{"accessKey": access, "secretKey": secret}]} | s3)
@@ -145,15 +171,16 @@ class Proof:
         everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "kms:*", "Resource": "*"}]}
         self.admin = identity("admin", everything, {"actions": ["Admin", "Read", "Write", "List", "Tagging"]})
         for role in ROLES:
-            whole = Template(self.template_path, {}, key).properties(f"{role}Policy")["PolicyDocument"]
+            whole = document_of(role, Template(self.template_path, {"OtherAccount": OTHER}, key))
             for number, (name, _) in enumerate(variants(whole)):
-                # a bucket for each, so that the statements stand as they are in the template, but for the bucket's name
-                template = Template(self.template_path, {"Name": f"{role.lower()}-{number}"}, key)
-                document = list(variants(template.properties(f"{role}Policy")["PolicyDocument"]))[number][1]
+                # buckets for each, so that the statements stand as they are in the template, but for the buckets' names
                 user = f"{role.lower()}-{number}"
+                template = Template(self.template_path, {"Name": user, "OtherAccount": OTHER}, key)
+                document = list(variants(document_of(role, template)))[number][1]
                 policies.append({"name": user, "content": json.dumps(part(document, "s3"))})
-                access, secret = identity(user, part(document, "kms"), {"policyNames": [user]})
-                self.works.append(Work(self, role, name, access, secret, template.ref("Vault")))
+                access, secret = identity(user, part(document, "kms", "cloudwatch"), {"policyNames": [user]})
+                boards = [template.ref("Board"), f"{user}-board-{OTHER}-{REGION}"] if role == "Runner" else []
+                self.works.append(Work(self, role, name, access, secret, template.ref("Vault"), *boards))
         self.s3 = self.servers.seaweed(identities, policies)
         self.host, host_key = self.servers.appliance(self.sim, self.room / "appliance", 7)
         servers.enforce(self.moto)
@@ -175,10 +202,32 @@ class Proof:
         for seed in (1, 2):
             first.must("backup")
             subprocess.run([self.sim, "mutate", self.room / "appliance", "--rounds", "40", "--seed", str(seed)], check=True, capture_output=True, timeout=120)
-        self.files = []
-        for page in self.bucket.get_paginator("list_objects_v2").paginate(Bucket="first"):
-            for found in page.get("Contents", []):
-                self.files.append((found["Key"], self.bucket.get_object(Bucket="first", Key=found["Key"])["Body"].read()))
+        self.files = self.content("first")
+        if "Runner" in ROLES:
+            self.other_account(key, host_key)
+
+    def other_account(self, key, host_key):
+        """What the other account's host hangs on its board."""
+        for bucket in ("other", "notices"):
+            self.bucket.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+        other = Work(self, "admin", "admin", *self.admin, "other")
+        other.folder.mkdir()
+        other.must("trust", "--accept", host_key)
+        other.must("init", "--kms-key", key)
+        other.must("backup")
+        other.must("witness", "publish", "--board", self.place("notices"))
+        self.other_key = re.search("[A-Za-z0-9+/]{43}=", json.dumps(other.run("doctor")[1])).group()
+        self.notices = self.content("notices")
+
+    def place(self, bucket):
+        """A notice board in a bucket."""
+        return f"s3:{self.s3}/{bucket}/ghe"
+
+    def content(self, bucket):
+        """Names and bytes of a bucket's files."""
+        pages = self.bucket.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        names = [found["Key"] for page in pages for found in page.get("Contents", [])]
+        return [(name, self.bucket.get_object(Bucket=bucket, Key=name)["Body"].read()) for name in names]
 
     def furnish(self, work):
         """A copy of the first vault, and of the state beside it."""
@@ -186,6 +235,11 @@ class Proof:
         self.bucket.create_bucket(Bucket=work.bucket, ObjectLockEnabledForBucket=True)
         for name, content in self.files:
             self.bucket.put_object(Bucket=work.bucket, Key=name, Body=content)
+        if work.role == "Runner":
+            for bucket in (work.board, work.other):
+                self.bucket.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+            for name, content in self.notices:
+                self.bucket.put_object(Bucket=work.other, Key=name, Body=content)
         if work.role == "Pruner":
             # what a lock holds must be told, and stay
             tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)

@@ -59,8 +59,9 @@ resource "aws_instance" "host" {
     VolumeSerial = replace(aws_ebs_volume.data.id, "-", "")
     VaultBucket  = aws_s3_bucket.vault.id
     Board        = aws_s3_bucket.board.id
-    OtherBoard   = local.has_other ? "${var.name}-board-${var.other_account}-${local.region}" : ""
-    OtherSealKey = var.other_seal_key
+    OtherBoard   = local.has_other ? ", \"read:s3://${var.name}-board-${var.other_account}-${local.region}/ghe\"" : ""
+    OtherKey     = local.has_other_key ? "\"${var.other_seal_key}=other\"" : ""
+    Compare      = local.has_other_key ? "compare = \"daily 06:10\"" : "# compare: without the other vault's key there is nothing to compare with"
     Image        = var.image
     Appliance    = var.appliance
     HostKey      = var.host_key

@@ -27,6 +27,7 @@ locals {
     OtherRole  = "arn:${local.partition}:iam::${var.other_account}:role/${var.name}-runner"
     Root       = "arn:${local.partition}:iam::${local.account}:root"
   }
-  has_other = var.other_account != ""
-  has_host  = var.ssh_key != ""
+  has_other     = var.other_account != ""
+  has_other_key = var.other_seal_key != ""
+  has_host      = var.ssh_key != ""
 }

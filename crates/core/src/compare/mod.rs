@@ -22,6 +22,6 @@ pub use board_side::{BoardSide, SheetFinding, publish_sheets};
 pub use error::CompareError;
 pub use judge::{Class, Seen, Verdict, Window, judge};
 pub use pass::{CompareOptions, Comparison, Disagreement, Severity, compare};
-pub use sheet::{RepositoryState, Sheet, folder, is_folder};
+pub use sheet::{RepositoryState, Sheet, folder};
 pub use side::{Look, Side, Table};
 pub use vault_side::VaultSide;

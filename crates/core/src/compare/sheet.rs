@@ -10,24 +10,16 @@ use jiff::Timestamp;
 use super::{Look, ReferenceKey, RepositoryKey, Table};
 use crate::{
     seal::{SealError, SealKey},
-    witness::{Note, NoteError, PublicKey},
+    witness::{Note, NoteError, PublicKey, REFS},
 };
 
 /// The form that this release writes.
 const FORM: &str = "refs 1";
-/// What the folder of an origin's sheets ends with.
-const FOLDER: &str = ".refs";
 
 /// The folder of an origin's sheets on a board.
 #[must_use]
 pub fn folder(origin: &str) -> String {
-    format!("{origin}{FOLDER}")
-}
-
-/// Whether a folder of a board holds sheets.
-#[must_use]
-pub fn is_folder(name: &str) -> bool {
-    name.ends_with(FOLDER)
+    format!("{origin}{REFS}")
 }
 
 /// One repository in a sheet.

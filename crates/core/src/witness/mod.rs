@@ -18,6 +18,7 @@ mod memory;
 mod note;
 pub mod own;
 mod publish;
+mod seen;
 #[cfg(test)]
 mod tests;
 
@@ -31,3 +32,4 @@ pub use log::{Entry, Log};
 pub use memory::{Memory, Remembered, compare_boards};
 pub use note::{Note, NoteError, PublicKey};
 pub use publish::{Published, WitnessError, cosign, publish};
+pub use seen::{REFS, is_origin, shown};

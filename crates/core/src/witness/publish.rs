@@ -12,6 +12,7 @@ use super::{
     memory::{Memory, compare_boards},
     note::{NoteError, PublicKey},
     own::Standing,
+    seen,
 };
 use crate::{
     seal::{SealError, SealKey},
@@ -68,7 +69,7 @@ pub fn publish(
     let mut done = Published::default();
     let mut all = Vec::new();
     for board in boards {
-        let files = board.files(origin)?;
+        let files = seen::shown(boards, &**board, origin, &public)?;
         let judged = judge(&board.place(), origin, &files, &public, std::slice::from_ref(&public), now);
         done.findings.extend(judged.findings.clone());
         done.findings.extend(memory.compare(&judged));
@@ -110,13 +111,15 @@ pub fn publish(
     Ok(done)
 }
 
-/// Cosigns the newest checkpoint of an origin, if the board shows nothing that does not fit and nothing less than before. What a
-/// board shows that may only be read is remembered all the same.
+/// Cosigns the newest checkpoint of an origin on one of the boards, if that shows nothing that does not fit and nothing less than before.
+///
+/// On a board that may only be read nothing is hung up: the cosigned copy goes onto those of the boards that may be written to.
 ///
 /// # Errors
-/// The board cannot be written.
+/// A board cannot be written.
 pub fn cosign(
     board: &dyn Board,
+    boards: &[Box<dyn Board>],
     judged: &Judged,
     key: &SealKey,
     memory: &mut Memory,
@@ -127,11 +130,20 @@ pub fn cosign(
     done.findings.clone_from(&judged.findings);
     done.findings.extend(memory.compare(judged));
     let Some(newest) = judged.newest().filter(|_| done.findings.is_empty()) else { return Ok(done) };
-    if !board.is_read_only() && !newest.cosigned.contains_key(&public.text) {
+    let name = FileName::cosigned(newest.checkpoint.size, &newest.checkpoint.root, &public.short());
+    let (folder, onto): (String, Vec<&dyn Board>) = if board.is_read_only() {
+        let own = boards.iter().map(|one| &**one).filter(|one| !one.is_read_only());
+        (seen::folder(&judged.origin), own.collect())
+    } else {
+        (judged.origin.clone(), vec![board])
+    };
+    for one in onto {
+        if one.names(&folder)?.contains(&name) {
+            continue;
+        }
         let note = newest.note.clone().cosign(key, &public, now)?;
-        let name = FileName::cosigned(newest.checkpoint.size, &newest.checkpoint.root, &public.short());
-        if board.create(&judged.origin, &name, &note.text())? {
-            done.files.push((judged.board.clone(), judged.origin.clone(), name));
+        if one.create(&folder, &name, &note.text())? {
+            done.files.push((one.place(), folder.clone(), name.clone()));
         }
     }
     memory.see(&judged.board, &judged.origin, &judged.log, now);

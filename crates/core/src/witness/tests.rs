@@ -291,3 +291,54 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_witness_saw_on_a_board_that_it_may_not_write_to_stands_on_its_own_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = |place: String| open_board(&place, &crate::vault::S3Settings::default()).expect("a board");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    for name in ["theirs", "late", "ours"] {
+        std::fs::create_dir(path(name)).expect("a board");
+    }
+    let boards: Vec<Box<dyn Board>> = vec![
+        open(format!("read:{}", path("theirs"))),
+        open(format!("read:{}", path("late"))),
+        open(path("ours")),
+    ];
+    let (all, name) = (entries(4, "", 0), origin(ORIGIN_VAULT, &public(1)));
+    for file in board(&all, &[2, 4]) {
+        open(path("theirs")).create(&name, &file.name, &file.text).expect("hung up");
+    }
+    open(path("late"))
+        .create(&name, &board(&all, &[2])[0].name, &board(&all, &[2])[0].text)
+        .expect("hung up");
+    let look = |at: usize| judged(&shown(&boards, &*boards[at], &name, &public(1)).expect("read"));
+    let kinds = |at: usize| look(at).findings.iter().map(|one| one.kind).collect::<Vec<_>>();
+    let sign = |judged: &Judged| {
+        cosign(&*boards[0], &boards, judged, &key(2), &mut Memory::default(), hour(5)).expect("signed").files
+    };
+    assert!(look(0).newest().expect("one").cosigned.is_empty());
+
+    let newest = checkpoint(&all, 2, 4);
+    let copy = FileName::cosigned(4, &newest.root, &public(2).short());
+    assert_eq!(sign(&look(0)), [(boards[2].place(), format!("{name}.seen"), copy)]);
+    assert_eq!(sign(&look(0)), []);
+    let cosigned = look(0).newest().expect("one").cosigned.clone();
+    assert_eq!(cosigned.into_iter().collect::<Vec<_>>(), [(public(2).text, hour(5))]);
+    assert_eq!(
+        (kinds(0), kinds(1), kinds(2)),
+        (vec![], vec![], vec![]),
+        "a board that is behind lost nothing"
+    );
+
+    // Who does not have the origin's key adds nothing to what it is said to have shown.
+    let forged = checkpoint(&entries(6, "", 0), 4, 6);
+    let (lie, text) = (FileName::cosigned(6, &forged.root, &public(2).short()), file(&forged, 2).text);
+    boards[2].create(&format!("{name}.seen"), &lie, &text).expect("hung up");
+    assert_eq!(kinds(0), []);
+
+    std::fs::remove_file(folder.path().join("theirs").join(&name).join(FileName::note(4, &newest.root)))
+        .expect("taken off");
+    assert_eq!(kinds(0), [FindingKind::Removed]);
+    assert!(!is_origin(&format!("{name}.seen")) && !is_origin(&format!("{name}.refs")) && is_origin(&name));
+}

@@ -34,7 +34,10 @@ pub fn look(opened: &Vault, invocation: &Invocation) -> After {
     }
     if !invocation.settings.witness_boards.is_empty() {
         match witness::publish_configured(opened, invocation) {
-            Ok((published, found)) => (after.published, after.witness) = (published, found),
+            Ok((published, found, away)) => {
+                (after.published, after.witness) = (published, found);
+                after.trouble.extend(away);
+            }
             Err(error) => after.trouble.push(format!("the boards were not told: {}", error.one_line())),
         }
     }

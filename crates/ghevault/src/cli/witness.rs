@@ -5,6 +5,7 @@ mod http;
 mod pulse;
 mod report;
 
+use boards::answering;
 pub(super) use boards::{opened, published_by_others, trusted, writable};
 pub use http::is_plain;
 
@@ -12,6 +13,7 @@ use super::{Invocation, vault};
 use crate::error::CommandResult;
 use clap::{Args, Subcommand};
 use ghevault_core::{
+    causes::on_one_line,
     compare::{self, CompareError, VaultSide},
     seal::SealKey,
     state::StateFolder,
@@ -83,7 +85,7 @@ pub fn run(arguments: &WitnessArgs, invocation: &Invocation) -> CommandResult {
     let report = match &arguments.what {
         What::Publish(boards) => {
             let vault = vault::open(invocation)?;
-            publish(&writable(boards, invocation)?, &vault, invocation, now)?
+            publish(writable(boards, invocation)?, &vault, invocation, now)?.0
         }
         What::Cosign(keys) => {
             let trusted = trusted(keys, invocation)?;
@@ -128,7 +130,7 @@ impl WitnessArgs {
 /// Publishes, cosigns and checks.
 fn round(keys: &KeyArgs, invocation: &Invocation, now: Timestamp) -> CommandResult<Report> {
     let boards = writable(&keys.boards, invocation)?;
-    let mut report = publish(&boards, &vault::open(invocation)?, invocation, now)?;
+    let (mut report, boards) = publish(boards, &vault::open(invocation)?, invocation, now)?;
     let mut more = Vec::new();
     if !(keys.key.is_empty() && invocation.settings.witness_keys.is_empty()) {
         more.push(cosign(&boards, &trusted(keys, invocation)?, invocation, now)?);
@@ -153,14 +155,15 @@ fn look(
     let mut all = Vec::new();
     for board in boards {
         let mut strangers = 0;
-        for origin in board.origins()?.into_iter().filter(|origin| !compare::is_folder(origin)) {
+        for origin in board.origins()?.into_iter().filter(|folder| witness::is_origin(folder)) {
             let Some(key) = keys.iter().find(|key| origin.ends_with(&format!(".{}", key.short()))) else {
                 strangers += 1;
                 continue;
             };
-            let judged = witness::judge(&board.place(), &origin, &board.files(&origin)?, key, keys, now);
-            report.origins.push(row(&judged, key, keys));
+            let files = witness::shown(boards, &**board, &origin, key)?;
+            let judged = witness::judge(&board.place(), &origin, &files, key, keys, now);
             report.findings.extend(judged.findings.iter().cloned());
+            report.origins.push(row(&judged, key, keys));
             report.remarks.extend(judged.remarks.iter().map(|text| format!("{origin}: {text}")));
             all.push(judged);
         }
@@ -192,39 +195,42 @@ fn look(
     Ok(all)
 }
 
-/// Publishes to the boards of the settings: what was created, and what does not fit.
+/// Publishes to the boards of the settings: what was created, what does not fit, and what was not looked at.
 ///
 /// # Errors
-/// A board, the vault or the state folder cannot be used.
+/// A board of this host, the vault or the state folder cannot be used.
 pub(super) fn publish_configured(
     vault: &Vault,
     invocation: &Invocation,
-) -> CommandResult<(Vec<String>, Vec<Finding>)> {
+) -> CommandResult<(Vec<String>, Vec<Finding>, Vec<String>)> {
     let boards = writable(&BoardArgs { board: Vec::new() }, invocation)?;
-    let report = publish(&boards, vault, invocation, Timestamp::now())?;
+    let (report, _) = publish(boards, vault, invocation, Timestamp::now())?;
     remember(&report, false, invocation);
-    Ok((report.created, report.findings))
+    let away = report.away.iter().map(|error| format!("a board was not looked at: {}", on_one_line(error)));
+    Ok((report.created, report.findings, away.collect()))
 }
 
+/// The report, and the boards that answer.
 fn publish(
-    boards: &[Box<dyn Board>],
+    boards: Vec<Box<dyn Board>>,
     vault: &Vault,
     invocation: &Invocation,
     now: Timestamp,
-) -> CommandResult<Report> {
+) -> CommandResult<(Report, Vec<Box<dyn Board>>)> {
+    let (boards, away) = answering(boards);
     let state = StateFolder::open(&invocation.settings.state)?;
     let key = invocation.seal_key()?;
     let public = PublicKey::parse(&key.public())?;
     let mut memory = Memory::load(&state)?;
     let origin = witness::origin(vault.id(), &public);
     let standing = Standing::of(vault, now)?;
-    let done = witness::publish(boards, &origin, &key, &standing, &mut memory, now)?;
+    let done = witness::publish(&boards, &origin, &key, &standing, &mut memory, now)?;
     memory.save(&state)?;
-    let mut report = Report { findings: done.findings, ..Report::default() };
+    let mut report = Report { findings: done.findings, away, ..Report::default() };
     report.created =
         done.files.iter().map(|(board, origin, name)| format!("{board}: {origin}/{name}")).collect();
     if invocation.settings.witness_refs {
-        report.created.extend(sheets(boards, vault, &origin, &key)?);
+        report.created.extend(sheets(&boards, vault, &origin, &key)?);
     }
     report.origins = boards
         .iter()
@@ -239,7 +245,7 @@ fn publish(
             own: true,
         })
         .collect();
-    Ok(report)
+    Ok((report, boards))
 }
 
 /// Publishes where references pointed.
@@ -278,15 +284,16 @@ fn cosign(
     for board in boards {
         // an origin that was seen once and is gone is judged as well, as an empty one
         let mut origins = board.origins()?;
+        origins.retain(|folder| witness::is_origin(folder));
         origins.extend(memory.origins(&board.place()).map(str::to_owned));
         origins.sort();
         origins.dedup();
         for origin in origins {
             let speaker = others.iter().find(|key| origin.ends_with(&format!(".{}", key.short())));
             let Some(speaker) = speaker else { continue };
-            let files = board.files(&origin)?;
+            let files = witness::shown(boards, &**board, &origin, speaker)?;
             let judged = witness::judge(&board.place(), &origin, &files, speaker, &known, now);
-            let done = witness::cosign(&**board, &judged, &key, &mut memory, now)?;
+            let done = witness::cosign(&**board, boards, &judged, &key, &mut memory, now)?;
             report.origins.push(row(&judged, speaker, &known));
             report.findings.extend(done.findings);
             let created = done.files.iter().map(|(board, origin, name)| format!("{board}: {origin}/{name}"));
@@ -323,7 +330,8 @@ fn check(
     for board in boards {
         for key in &keys {
             let origin = witness::origin(vault.id(), key);
-            let judged = witness::judge(&board.place(), &origin, &board.files(&origin)?, key, &known, now);
+            let files = witness::shown(boards, &**board, &origin, key)?;
+            let judged = witness::judge(&board.place(), &origin, &files, key, &known, now);
             report.findings.extend(memory.compare(&judged));
             if judged.notes.is_empty() && judged.findings.is_empty() {
                 continue;

@@ -256,11 +256,20 @@ fn two_boards_to_which_one_host_each_may_write_are_enough() {
     assert!(own["seals"].as_u64() >= Some(3) && other["published"].is_string(), "{own} {other}");
     let both = [&theirs[..], &format!("read:{}", apart.b_board)];
     let reader = Desk::new();
-    is_clean(apart.verify(&reader, both));
+    let judged = apart.verify(&reader, both).exits(0).json();
+    // B's cosignature of what A shows stands on B's own board.
+    let of_a = judged["origins"].as_array().expect("rows").iter().find(|row| row["key"] == "a").expect("A's");
+    assert_eq!(of_a["cosigned"], serde_json::json!(["b"]), "{judged}");
     let notes = origin_folder(&folder.path().join("of-a"), &apart.a);
+    let newest = fs::read_dir(&notes).expect("notes").map(|entry| entry.expect("a note").path()).max();
+    let (newest, aside) = (newest.expect("a note"), folder.path().join("aside"));
+    fs::rename(&newest, &aside).expect("taken off");
+    finds(apart.verify(&reader, both), "removed");
+    fs::rename(&aside, &newest).expect("put back");
+    is_clean(apart.verify(&reader, both));
     fs::remove_dir_all(notes).expect("removed");
-    apart.what_is_gone_is_remembered(&theirs);
-    assert!(seen()[1]["findings"][0].as_str().is_some_and(|what| what.starts_with("rollback")), "{}", seen());
+    apart.what_is_gone_is_found(&theirs);
+    assert!(seen()[1]["findings"][0].as_str().is_some_and(|what| what.starts_with("removed")), "{}", seen());
     finds(apart.verify(&reader, both), "silent");
 }
 

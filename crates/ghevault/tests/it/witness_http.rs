@@ -46,7 +46,7 @@ fn a_daemon_serves_its_board_and_the_daemon_of_another_host_witnesses_and_compar
         assert_eq!(ended["fields"]["result"], "complete", "{ended}");
     }
     drop(looking);
-    // a served board that shows less than before is told of by whoever saw more
+    // what was taken off a served board is told of by whoever has a copy of it
     let note = two.files(&two.a, "note").pop().expect("a note");
     fs::remove_file(&note).expect("removed");
     for copy in two.files(&two.a, "cosigned") {
@@ -54,7 +54,7 @@ fn a_daemon_serves_its_board_and_the_daemon_of_another_host_witnesses_and_compar
     }
     two.b.unset("GHEVAULT_CONFIG");
     let round = ["witness", "run", "--json", "--board", &own, "--board", &board, "--key", &key_a];
-    finds(two.b.run(&round), "rollback");
+    finds(two.b.run(&round), "removed");
     drop(serving);
     two.b.run(&round).exits(1).complains("refused");
 }
@@ -132,9 +132,14 @@ fn the_board_of_a_daemon_is_read_and_what_it_answers_is_not_believed() {
     look(&format!("{}/board", liar("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nghe", |_| ()))).exits(1);
     look("http://127.0.0.1:1/board").exits(1).complains("127.0.0.1:1");
     fs::remove_dir_all(origin_folder(&folder.path().join("of-a"), &apart.a)).expect("removed");
-    apart.what_is_gone_is_remembered(&theirs);
+    apart.what_is_gone_is_found(&theirs);
     drop(daemon);
+    // That the other's board is away keeps nobody from the own one.
+    apart.b.run(&["backup", "--quiet"]).exits(0);
+    let notes = || origin_folder(&folder.path().join("of-b"), &apart.b).read_dir().expect("notes").count();
+    let before = notes();
     apart.round(&theirs).exits(1).complains(&theirs);
+    assert_eq!(notes(), before + 1);
 }
 
 /// What a daemon answers.

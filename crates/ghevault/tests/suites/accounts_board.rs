@@ -76,7 +76,7 @@ fn each_account_writes_to_its_own_board_and_judges_the_other_one() {
     assert!(!delete("a-runner"), "a runner deletes");
     is_clean(apart.verify(&apart.a, both));
     assert!(delete("admin"), "deleted");
-    apart.what_is_gone_is_remembered(&theirs);
+    apart.what_is_gone_is_found(&theirs);
     finds(apart.verify(&apart.a, both), "silent");
     apart.b.set("AWS_PROFILE", "b-reader");
     let key = format!("{}=a", public(&apart.a));
@@ -126,11 +126,11 @@ fn notes_that_an_administrator_puts_in_the_place_of_others_are_told_apart() {
     finds(look(), "forged");
     write(&bucket, newer, good);
     is_clean(look());
-    // The newest one taken away: a stranger sees a shorter history, who looked before remembers.
+    // The newest one taken away: a stranger sees a shorter history, who looked before has a copy.
     let admin = TestBucket::client("admin");
     bucket.wait(admin.delete_object().bucket(&bucket.name).key(newer).send()).expect("deleted");
     is_clean(look());
-    finds(apart.round(&theirs), "rollback");
+    finds(apart.round(&theirs), "removed");
 }
 
 #[test]

@@ -227,13 +227,15 @@ pub struct Built {
 }
 
 impl Built {
-    /// Builds one as `scripts/image` does, with nothing taken from the builds before.
+    /// Builds one as `scripts/image` does, with nothing taken from the builds before, and writes it into a file.
     #[track_caller]
-    pub fn around(program: &Path, name: &str) -> Self {
-        let built = Self { tag: format!("{}:{name}", variable("GHEVAULT_TEST_PROJECT")) };
+    pub fn around(program: &Path, archive: &Path) -> Self {
+        let built = Self { tag: format!("{}:built", variable("GHEVAULT_TEST_PROJECT")) };
         let output = Command::new(image_script())
             .args(["--local", "--tag", &built.tag, "--binary"])
             .arg(program)
+            .arg("--archive")
+            .arg(archive)
             .output()
             .expect("scripts/image runs");
         assert!(output.status.success(), "{}", text(&output.stderr));

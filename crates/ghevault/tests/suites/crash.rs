@@ -18,7 +18,8 @@ use support::{Desk, appliance, run::number};
 /// After the death of a client its gate is open again within this time.
 const GATE_OPEN_WITHIN: Duration = Duration::from_secs(10);
 
-fn restic(desk: &Desk, arguments: &[&str]) -> String {
+/// What restic says to the vault of a desk.
+pub fn restic(desk: &Desk, arguments: &[&str]) -> String {
     let out = Command::new("restic")
         .args(["--no-cache", "-r"])
         .arg(desk.path("vault"))
@@ -31,17 +32,17 @@ fn restic(desk: &Desk, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&out.stdout).into_owned()
 }
 
-fn snapshots(desk: &Desk) -> BTreeSet<String> {
-    let list: serde_json::Value =
-        serde_json::from_str(&restic(desk, &["snapshots", "--json"])).expect("restic prints JSON");
-    list.as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|snapshot| snapshot["id"].as_str().map(str::to_owned))
-        .collect()
+/// All snapshots, as restic lists them.
+pub fn listed(desk: &Desk) -> Vec<serde_json::Value> {
+    serde_json::from_str(&restic(desk, &["snapshots", "--json"])).expect("restic prints a list")
 }
 
-fn wait_until_the_gate_is_open(appliance: &Appliance, when: &str) {
+fn snapshots(desk: &Desk) -> BTreeSet<String> {
+    listed(desk).iter().filter_map(|snapshot| snapshot["id"].as_str().map(str::to_owned)).collect()
+}
+
+/// Waits until nothing pauses maintenance any more.
+pub fn wait_until_the_gate_is_open(appliance: &Appliance, when: &str) {
     let since = Instant::now();
     while appliance.gate_exists() {
         assert!(since.elapsed() < GATE_OPEN_WITHIN, "{when}: the gate is still closed");

@@ -101,7 +101,7 @@ fn a_backup_stays_far_within_the_memory_that_its_container_has() {
 }
 
 #[test]
-fn the_same_program_gives_the_same_layers_and_another_one_changes_only_the_topmost() {
+fn the_same_program_gives_the_same_image_and_another_one_changes_only_the_topmost_layer() {
     let program = PathBuf::from(variable("GHEVAULT_BINARY"));
     let folder = tempfile::tempdir().expect("a scratch folder");
     let other = folder.path().join("ghevault");
@@ -109,9 +109,13 @@ fn the_same_program_gives_the_same_layers_and_another_one_changes_only_the_topmo
     changed.extend_from_slice(b"another version");
     fs::write(&other, changed).expect("written");
     fs::set_permissions(&other, fs::Permissions::from_mode(0o755)).expect("made a program");
-    let [first, again, update] = [(&program, "first"), (&program, "again"), (&other, "update")]
-        .map(|(program, name)| Built::around(program, name).layers());
+    let [(first, file), (again, same_file), (update, _)] = [&program, &program, &other].map(|program| {
+        let archive = folder.path().join("image.tar.gz");
+        let layers = Built::around(program, &archive).layers();
+        (layers, fs::read(&archive).expect("the image as a file"))
+    });
     assert_eq!(first, again);
+    assert!(file == same_file, "the files of two builds differ");
     let (top, below) = update.split_last().expect("layers");
     assert_eq!(below, &first[..first.len() - 1]);
     assert_ne!(top, &first[first.len() - 1]);

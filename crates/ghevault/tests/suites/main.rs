@@ -13,6 +13,7 @@ mod accounts_topic;
 mod containers;
 mod crash;
 mod crash_retention;
+mod crash_shards;
 mod deployment;
 mod large;
 mod operation;

@@ -3,9 +3,8 @@
 use super::{BoardArgs, Invocation, KeyArgs, http::HttpBoard};
 use crate::error::{CommandError, CommandResult};
 use ghevault_core::{
-    compare,
     vault::Vault,
-    witness::{self, Board, FileName, PublicKey, open_board},
+    witness::{self, Board, BoardError, FileName, PublicKey, open_board},
 };
 use std::collections::BTreeSet;
 
@@ -42,6 +41,18 @@ pub(in crate::cli) fn writable(
     Ok(boards)
 }
 
+/// The boards without those of others that do not answer now, and what became of those: that they are away keeps nobody from the own ones.
+pub(super) fn answering(boards: Vec<Box<dyn Board>>) -> (Vec<Box<dyn Board>>, Vec<BoardError>) {
+    let (mut there, mut away) = (Vec::new(), Vec::new());
+    for board in boards {
+        match board.origins() {
+            Err(error) if board.is_read_only() => away.push(error),
+            _ => there.push(board),
+        }
+    }
+    (there, away)
+}
+
 /// The keys that somebody vouched for.
 pub(in crate::cli) fn trusted(arguments: &KeyArgs, invocation: &Invocation) -> CommandResult<Vec<PublicKey>> {
     let settings = &invocation.settings.witness_keys;
@@ -71,7 +82,7 @@ pub(in crate::cli) fn published_by_others(
     let mut found = BTreeSet::new();
     for board in &boards {
         let others =
-            board.origins()?.into_iter().filter(|origin| *origin != own && !compare::is_folder(origin));
+            board.origins()?.into_iter().filter(|origin| *origin != own && witness::is_origin(origin));
         for origin in others {
             let names = board.names(&origin)?;
             let notes = names.iter().filter(|name| matches!(FileName::parse(name), Some(FileName::Note(..))));

@@ -10,7 +10,7 @@ use crate::{
 };
 use ghevault_core::{
     state::{StateFolder, Witnessed},
-    witness::{Finding, Judged, PublicKey},
+    witness::{BoardError, Finding, Judged, PublicKey},
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -38,6 +38,9 @@ pub(super) struct Report {
     pub(super) created: Vec<String>,
     pub(super) findings: Vec<Finding>,
     pub(super) remarks: Vec<String>,
+    /// What became of boards of others that do not answer.
+    #[serde(skip)]
+    pub(super) away: Vec<BoardError>,
 }
 
 /// What is known of an origin.
@@ -88,10 +91,11 @@ pub(super) fn remember(report: &Report, judged: bool, invocation: &Invocation) {
 pub(super) fn finish(mut report: Report, invocation: &Invocation) -> CommandResult {
     report.findings.sort();
     report.findings.dedup();
-    report.ok = report.findings.is_empty();
+    report.ok = report.findings.is_empty() && report.away.is_empty();
     invocation.screen.result(&report, || text(&report));
-    if report.ok {
-        return Ok(());
+    if report.findings.is_empty() {
+        // All else is done.
+        return report.away.into_iter().next().map_or(Ok(()), |error| Err(error.into()));
     }
     let message =
         format!("{} finding(s): what was published and what is shown do not fit", report.findings.len());

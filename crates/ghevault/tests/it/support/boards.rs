@@ -78,9 +78,9 @@ impl Apart {
         self.b.run(&["witness", "publish", "--board", theirs]).exits(2).complains("read only");
     }
 
-    /// After something was taken off A's board, B remembers.
-    pub fn what_is_gone_is_remembered(&self, theirs: &str) {
-        finds(self.round(theirs), "rollback");
+    /// After something was taken off A's board, B has a copy of it.
+    pub fn what_is_gone_is_found(&self, theirs: &str) {
+        finds(self.round(theirs), "removed");
     }
 }
 

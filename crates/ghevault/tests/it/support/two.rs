@@ -5,6 +5,7 @@ use ghevault_core::{
     seal::{self, Manifest, SealKey},
     state::StateFolder,
     vault::{Collector, Password, SnapshotDraft, Vault, VaultLocation, tree_hex},
+    witness::is_origin,
 };
 use ghevault_sim::harness::Appliance;
 use std::{
@@ -114,8 +115,7 @@ pub fn public(desk: &Desk) -> String {
 pub fn origin_folder(board: &Path, desk: &Desk) -> PathBuf {
     let id = opened(desk).id().to_owned();
     let mut found = fs::read_dir(board).expect("a board").map(|entry| entry.expect("an entry").path());
-    let is_it =
-        |path: &PathBuf| path.to_string_lossy().contains(&id) && !path.to_string_lossy().ends_with(".refs");
+    let is_it = |path: &PathBuf| path.to_string_lossy().contains(&id) && is_origin(&path.to_string_lossy());
     found.find(is_it).expect("an origin")
 }
 
