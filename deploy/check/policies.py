@@ -5,8 +5,8 @@ succeed. Then, for each single action, once more with that action taken away; th
 nothing in them is too much. The templates of Terraform have the same policies (aws.py compares them).
 
 S3 is played by SeaweedFS with the statements as they are. KMS and CloudWatch are played by moto with IAM on; it matches KMS statements by
-the resource "*" only, so that the key's ARN is replaced there. Conditions of policies, and what the bucket of the other account says, are
-not proven here.
+the resource "*" only, so that the key's ARN is replaced there. What the notice board's bucket allows to the other account's runner is given
+to anybody, since SeaweedFS does not match the principals of other accounts. Conditions of policies are not proven here.
 """
 
 import concurrent.futures
@@ -27,8 +27,10 @@ from template import ACCOUNT, REGION, Template
 
 OTHER = "222222222222"
 # Where the policies of a role stand.
-POLICIES = {"Runner": ["RunnerPolicy", "RunnerReportPolicy", "RunnerNoticesPolicy"]}
-ROLES = sys.argv[4:] or ["Runner", "Pruner", "Reader", "Locks"]
+POLICIES = {"Runner": ["RunnerPolicy", "RunnerReportPolicy", "RunnerNoticesPolicy"], "OtherRunner": ["BoardPolicy"]}
+ROLES = sys.argv[4:] or ["Runner", "OtherRunner", "Pruner", "Reader", "Locks"]
+# An identity must have some policy, else SeaweedFS lets it do everything.
+NOTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::nowhere/*"}]}
 
 
 def variants(document):
@@ -49,7 +51,8 @@ def variants(document):
 def document_of(role, template):
     """All that a role may, as one policy."""
     documents = [template.properties(name)["PolicyDocument"] for name in POLICIES.get(role, [f"{role}Policy"])]
-    return documents[0] | {"Statement": [statement for document in documents for statement in document["Statement"]]}
+    allowed = [statement for document in documents for statement in document["Statement"] if statement["Effect"] == "Allow"]
+    return documents[0] | {"Statement": allowed}
 
 
 def part(document, *services):
@@ -107,6 +110,10 @@ class Work:
         self.must("compare", *theirs)
         self.report()
 
+    def otherrunner(self):
+        self.must("witness", "verify", "--board", f"read:{self.proof.place(self.board)}", "--key", f"{self.proof.other_key}=owner",
+                  judge=lambda value: len(value["origins"]) == 1)
+
     def report(self):
         """What the aws program does for the alarm."""
         try:
@@ -148,7 +155,7 @@ class Proof:
         self.room, self.product, self.sim = pathlib.Path(room), product, sim
         self.servers = servers.Servers(room)
         self.template_path = template
-        self.works = []
+        self.works, self.of_boards = [], {}
 
     def prepare(self):
         self.moto = self.servers.moto()
@@ -177,9 +184,14 @@ class Proof:
                 user = f"{role.lower()}-{number}"
                 template = Template(self.template_path, {"Name": user, "OtherAccount": OTHER}, key)
                 document = list(variants(document_of(role, template)))[number][1]
-                policies.append({"name": user, "content": json.dumps(part(document, "s3"))})
+                boards = [template.ref("Board"), f"{user}-board-{OTHER}-{REGION}"] if role in POLICIES else []
+                if role == "OtherRunner":
+                    # nothing of its own: the board's bucket says it
+                    policies.append({"name": user, "content": json.dumps(NOTHING)})
+                    self.of_boards[user] = document
+                else:
+                    policies.append({"name": user, "content": json.dumps(part(document, "s3"))})
                 access, secret = identity(user, part(document, "kms", "cloudwatch"), {"policyNames": [user]})
-                boards = [template.ref("Board"), f"{user}-board-{OTHER}-{REGION}"] if role == "Runner" else []
                 self.works.append(Work(self, role, name, access, secret, template.ref("Vault"), *boards))
         self.s3 = self.servers.seaweed(identities, policies)
         self.host, host_key = self.servers.appliance(self.sim, self.room / "appliance", 7)
@@ -203,7 +215,7 @@ class Proof:
             first.must("backup")
             subprocess.run([self.sim, "mutate", self.room / "appliance", "--rounds", "40", "--seed", str(seed)], check=True, capture_output=True, timeout=120)
         self.files = self.content("first")
-        if "Runner" in ROLES:
+        if set(ROLES) & set(POLICIES):
             self.other_account(key, host_key)
 
     def other_account(self, key, host_key):
@@ -230,7 +242,17 @@ class Proof:
         return [(name, self.bucket.get_object(Bucket=bucket, Key=name)["Body"].read()) for name in names]
 
     def furnish(self, work):
-        """A copy of the first vault, and of the state beside it."""
+        """A copy of the first vault, and of the state beside it; for the other account's runner a board to read."""
+        if work.role == "OtherRunner":
+            work.folder.mkdir()
+            self.bucket.create_bucket(Bucket=work.board)
+            for name, content in self.notices:
+                self.bucket.put_object(Bucket=work.board, Key=name, Body=content)
+            document = self.of_boards[work.board.partition("-board-")[0]]
+            statements = [{key: value for key, value in one.items() if key != "Condition"} | {"Principal": "*"} for one in document["Statement"]]
+            if statements:
+                self.bucket.put_bucket_policy(Bucket=work.board, Policy=json.dumps(document | {"Statement": statements}))
+            return
         subprocess.run(["cp", "-r", self.room / "first", work.folder], check=True)
         self.bucket.create_bucket(Bucket=work.bucket, ObjectLockEnabledForBucket=True)
         for name, content in self.files:
