@@ -101,6 +101,10 @@ impl Board for ReadOnly {
         self.0.names(origin)
     }
 
+    fn files(&self, origin: &str) -> Result<Vec<BoardFile>, BoardError> {
+        self.0.files(origin)
+    }
+
     fn read(&self, origin: &str, name: &str) -> Result<Option<String>, BoardError> {
         self.0.read(origin, name)
     }
@@ -149,7 +153,12 @@ impl FileName {
     /// The name of a checkpoint's file.
     #[must_use]
     pub fn note(size: usize, root: &[u8; 32]) -> String {
-        format!("{size:08}-{}.note", hex::encode(root))
+        Self::note_named(size, &hex::encode(root))
+    }
+
+    /// The same, of a root in hexadecimal digits.
+    pub(super) fn note_named(size: usize, root: &str) -> String {
+        format!("{size:08}-{root}.note")
     }
 
     /// The name of a cosigned copy.

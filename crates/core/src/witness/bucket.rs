@@ -1,7 +1,12 @@
 //! A notice board in a bucket: one folder per origin.
 
-use super::board::{Board, BoardError};
+use std::thread;
+
+use super::board::{Board, BoardError, BoardFile};
 use crate::vault::NoteBucket;
+
+/// Files that are read at once: a board of a year has some thousands, and each is one request.
+const AT_ONCE: usize = 16;
 
 /// See the module.
 #[derive(Debug)]
@@ -23,6 +28,28 @@ impl Board for BucketBoard {
     fn read(&self, origin: &str, name: &str) -> Result<Option<String>, BoardError> {
         let bytes = self.0.read(origin, name)?;
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    fn files(&self, origin: &str) -> Result<Vec<BoardFile>, BoardError> {
+        let names = self.names(origin)?;
+        let share = names.len().div_ceil(AT_ONCE).max(1);
+        let read_all = |names: &[String]| -> Result<Vec<BoardFile>, BoardError> {
+            let mut files = Vec::with_capacity(names.len());
+            for name in names {
+                let text = self.read(origin, name)?;
+                files.extend(text.map(|text| BoardFile { name: name.clone(), text }));
+            }
+            Ok(files)
+        };
+        thread::scope(|scope| {
+            let shares: Vec<_> =
+                names.chunks(share).map(|names| scope.spawn(move || read_all(names))).collect();
+            let mut files = Vec::with_capacity(names.len());
+            for one in shares {
+                files.extend(one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            }
+            Ok(files)
+        })
     }
 
     fn create(&self, origin: &str, name: &str, text: &str) -> Result<bool, BoardError> {

@@ -24,7 +24,8 @@ pub fn is_origin(name: &str) -> bool {
     !name.ends_with(FOLDER) && !name.ends_with(REFS)
 }
 
-/// What a board shows of an origin: its own files, and cosigned copies of its checkpoints from all of the boards.
+/// What a board shows of an origin: its own files, and from all of the boards cosigned copies of its newest checkpoint and of those that it
+/// does not have.
 ///
 /// A copy whose checkpoint stands on another of the boards, but not on this one, is left out: an origin may be behind on one of its boards.
 /// Copies that the origin's key did not sign are left out, too, so that nobody can say anything of it but itself.
@@ -37,34 +38,45 @@ pub fn shown(
     origin: &str,
     key: &PublicKey,
 ) -> Result<Vec<BoardFile>, BoardError> {
+    let folder = folder(origin);
     // Copies first: what is hung up in between would else look like one that was taken off.
     let mut copies = Vec::new();
     for one in boards {
-        let files = one.files(&folder(origin))?;
-        copies.extend(files.into_iter().filter_map(|file| Some((note_of(&file, origin, key)?, file))));
+        let named = one.names(&folder)?.into_iter().filter_map(|name| Some((note_of(&name)?, one, name)));
+        copies.extend(named);
     }
     let mut files = board.files(origin)?;
     if copies.is_empty() {
         return Ok(files);
     }
     let here: BTreeSet<String> = files.iter().map(|file| file.name.clone()).collect();
+    let newest = here.iter().rfind(|name| matches!(FileName::parse(name), Some(FileName::Note(..))));
     let mut elsewhere = BTreeSet::new();
     for one in boards.iter().filter(|one| one.place() != board.place()) {
         elsewhere.extend(one.names(origin)?);
     }
-    copies.retain(|(note, copy)| {
-        !here.contains(&copy.name) && (here.contains(note) || !elsewhere.contains(note))
-    });
-    files.extend(copies.into_iter().map(|(_, copy)| copy));
+    let is_wanted = |note: &String| Some(note) == newest || !here.contains(note) && !elsewhere.contains(note);
+    for (_, one, name) in copies.iter().filter(|(note, _, name)| is_wanted(note) && !here.contains(name)) {
+        let Some(text) = one.read(&folder, name)? else { continue };
+        let file = BoardFile { name: name.clone(), text };
+        if is_copy(&file, origin, key) {
+            files.push(file);
+        }
+    }
     Ok(files)
 }
 
-/// The name of the checkpoint of which a file is a copy; `None` when it is no copy of one of this origin, signed by its key, under the right name.
-fn note_of(file: &BoardFile, origin: &str, key: &PublicKey) -> Option<String> {
-    let Some(FileName::Cosigned(size, root, _)) = FileName::parse(&file.name) else { return None };
-    let note = Note::parse(&file.text).ok()?;
-    let checkpoint = Checkpoint::parse(&note.body).ok()?;
-    let is_named = checkpoint.size == size && hex::encode(checkpoint.root) == root;
-    let is_good = is_named && checkpoint.origin == origin && note.signed_by(origin, key).is_ok();
-    is_good.then(|| FileName::note(checkpoint.size, &checkpoint.root))
+/// The file of the checkpoint of which a file is a copy, by its name.
+fn note_of(name: &str) -> Option<String> {
+    let Some(FileName::Cosigned(size, root, _)) = FileName::parse(name) else { return None };
+    Some(FileName::note_named(size, &root))
+}
+
+/// Whether a file is a copy of a checkpoint of this origin, signed by its key, under the right name.
+fn is_copy(file: &BoardFile, origin: &str, key: &PublicKey) -> bool {
+    let Ok(note) = Note::parse(&file.text) else { return false };
+    let Ok(checkpoint) = Checkpoint::parse(&note.body) else { return false };
+    note_of(&file.name) == Some(FileName::note(checkpoint.size, &checkpoint.root))
+        && checkpoint.origin == origin
+        && note.signed_by(origin, key).is_ok()
 }
