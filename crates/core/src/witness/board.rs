@@ -66,13 +66,7 @@ pub trait Board {
     /// # Errors
     /// They cannot be listed or read.
     fn files(&self, origin: &str) -> Result<Vec<BoardFile>, BoardError> {
-        let mut files = Vec::new();
-        for name in self.names(origin)? {
-            if let Some(text) = self.read(origin, &name)? {
-                files.push(BoardFile { name, text });
-            }
-        }
-        Ok(files)
+        read_each(self, origin, self.names(origin)?)
     }
     /// Creates a file, durably and atomically; `false` when there is one of that name, which then stays.
     ///
@@ -83,6 +77,21 @@ pub trait Board {
     fn is_read_only(&self) -> bool {
         false
     }
+}
+
+/// The files of these names, but those that are gone.
+pub(super) fn read_each<B: Board + ?Sized>(
+    board: &B,
+    origin: &str,
+    names: Vec<String>,
+) -> Result<Vec<BoardFile>, BoardError> {
+    let mut files = Vec::with_capacity(names.len());
+    for name in names {
+        if let Some(text) = board.read(origin, &name)? {
+            files.push(BoardFile { name, text });
+        }
+    }
+    Ok(files)
 }
 
 /// A board that is looked at and left as it is.

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use super::board::{Board, BoardError, BoardFile};
+use super::board::{Board, BoardError, BoardFile, read_each};
 use crate::vault::NoteBucket;
 
 /// Files that are read at once: a board of a year has some thousands, and each is one request.
@@ -33,17 +33,11 @@ impl Board for BucketBoard {
     fn files(&self, origin: &str) -> Result<Vec<BoardFile>, BoardError> {
         let names = self.names(origin)?;
         let share = names.len().div_ceil(AT_ONCE).max(1);
-        let read_all = |names: &[String]| -> Result<Vec<BoardFile>, BoardError> {
-            let mut files = Vec::with_capacity(names.len());
-            for name in names {
-                let text = self.read(origin, name)?;
-                files.extend(text.map(|text| BoardFile { name: name.clone(), text }));
-            }
-            Ok(files)
-        };
         thread::scope(|scope| {
-            let shares: Vec<_> =
-                names.chunks(share).map(|names| scope.spawn(move || read_all(names))).collect();
+            let shares: Vec<_> = names
+                .chunks(share)
+                .map(|names| scope.spawn(|| read_each(self, origin, names.to_vec())))
+                .collect();
             let mut files = Vec::with_capacity(names.len());
             for one in shares {
                 files.extend(one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);

@@ -45,9 +45,12 @@ pub(in crate::cli) fn writable(
 pub(super) fn answering(boards: Vec<Box<dyn Board>>) -> (Vec<Box<dyn Board>>, Vec<BoardError>) {
     let (mut there, mut away) = (Vec::new(), Vec::new());
     for board in boards {
-        match board.origins() {
-            Err(error) if board.is_read_only() => away.push(error),
-            _ => there.push(board),
+        if board.is_read_only()
+            && let Err(error) = board.origins()
+        {
+            away.push(error);
+        } else {
+            there.push(board);
         }
     }
     (there, away)
