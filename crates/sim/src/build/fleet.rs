@@ -22,6 +22,7 @@ use crate::{
     },
     doors::keys,
     error::{OnFile, SimError},
+    live::moment,
     seed::Seed,
 };
 
@@ -267,11 +268,12 @@ fn copy(from: &Path, to: &Path) -> Result<(), SimError> {
 const REPLICATED: [&str; 6] = ["repositories", "pages", "storage", "git-hooks", "elasticsearch", "redis"];
 
 /// Brings a replica to what its primary holds now: datastores and what the databases know, not identity, gate or
-/// configuration.
+/// configuration. A primary that lives on meanwhile stands still until it is done.
 ///
 /// # Errors
 /// A file cannot be copied.
 pub fn replicate(primary: &Place, replica: &Place) -> Result<(), SimError> {
+    let _moment = moment::of_copy(primary)?;
     let gated = replica.gate().exists();
     for name in REPLICATED {
         let of = |place: &Place| place.disk("/data/user").join(name);

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::{deletion, growth, journal, push, refs, worker};
+use super::{deletion, growth, journal, moment, push, refs, worker};
 use crate::{
     appliance::{Place, State, commands::mysql, log::now_us, mssql},
     build::networks::odd_ids,
@@ -46,6 +46,7 @@ impl Life {
     /// The disk, the journal or the state cannot be changed, or `git` fails.
     pub fn step(&mut self) -> Result<(), SimError> {
         let place = self.place.clone();
+        let _moment = moment::of_change(&place)?;
         let state = State::load(&place)?;
         match self.seed.below(100) {
             0..=61 => self.push(&state).map(|_| ()),

@@ -4,6 +4,7 @@ pub mod deletion;
 pub mod growth;
 pub mod journal;
 pub mod life;
+pub mod moment;
 pub mod objects;
 pub mod push;
 pub mod refs;

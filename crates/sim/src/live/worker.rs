@@ -11,7 +11,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use super::{journal, refs};
+use super::{journal, moment, refs};
 use crate::{
     appliance::{Place, log, place::DIR_VARIABLE},
     build::{git, owners},
@@ -41,6 +41,7 @@ pub fn start(place: &Place, program: &Path, route: &str) -> Result<Child, SimErr
 pub fn run(place: &Place, route: &str) -> Result<(), SimError> {
     let note =
         |what: &str| log::append(place, "maintenance", &format!("{what} {route}")).on("write", "the log");
+    let _moment = moment::of_change(place)?;
     if place.gate().exists() {
         return note("refused");
     }

@@ -184,6 +184,35 @@ fn a_promotion_keeps_the_uuid_and_puts_a_reachable_primary_into_maintenance() {
 }
 
 #[test]
+fn a_pair_that_lives_on_is_replicated_as_it_stood_at_one_moment() {
+    let pair = served(Kind::Ha, DoorKind::Embedded);
+    let living = pair.fleet.first().live(500.0, 7);
+    let replica = pair.fleet.node("ghe-replica").unwrap().place().repositories();
+    for round in 0..5 {
+        pair.fleet.replicate().unwrap();
+        for repository in repositories(&replica) {
+            let output = std::process::Command::new("git")
+                .args(["-c", "safe.directory=*", "-C"])
+                .arg(&repository)
+                .args(["rev-list", "--objects", "--all", "--quiet"])
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "round {round}, {}: {said}", repository.display());
+        }
+    }
+    assert!(living.stop().unwrap() > 5);
+}
+
+fn repositories(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let folders = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    folders
+        .flat_map(|path| if path.join("HEAD").exists() { vec![path] } else { repositories(&path) })
+        .collect()
+}
+
+#[test]
 fn a_replica_is_promoted_although_its_primary_is_gone_and_a_pair_is_made_anew() {
     let mut pair = served(Kind::Ha, DoorKind::Embedded);
     pair.fleet.stop_node("ghe-primary").unwrap();
