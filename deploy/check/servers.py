@@ -15,18 +15,22 @@ import boto3
 from botocore.config import Config
 
 
-def free_port():
-    """A port P such that P and P + 10000 are free (some servers open a second one there)."""
-    for _ in range(1000):
-        port = random.randrange(20000, 32000)
+def free_ports(count):
+    """Different ports P such that P and P + 10000 are free (some servers open a second one there), below those that clients get."""
+
+    def free(port):
         try:
             for one in (port, port + 10000):
                 with socket.socket() as probe:
                     probe.bind(("127.0.0.1", one))
         except OSError:
-            continue
-        return port
-    raise RuntimeError("no free port")
+            return False
+        return True
+
+    found = [port for port in random.sample(range(20000, 22700), 1000) if free(port)]
+    if len(found) < count:
+        raise RuntimeError("no free ports")
+    return found[:count]
 
 
 class Servers:
@@ -68,7 +72,7 @@ class Servers:
 
     def moto(self):
         """IAM, STS, KMS; who may do what is checked only after `enforce`."""
-        port = free_port()
+        (port,) = free_ports(1)
         process = self.start("moto", ["moto_server", "-H", "127.0.0.1", "-p", str(port)], INITIAL_NO_AUTH_ACTION_COUNT="99999")
         url = f"http://127.0.0.1:{port}"
         self.wait_for(process, f"{url}/moto-api/")
@@ -78,11 +82,11 @@ class Servers:
         """S3 with identities and policies."""
         (self.room / "s3.json").write_text(json.dumps({"identities": identities, "policies": policies}))
         (self.room / "seaweed").mkdir()
-        port = free_port()
+        port, master, volume, filer = free_ports(4)
         process = self.start(
             "seaweed",
             ["weed", "-logtostderr=true", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={self.room}/seaweed",
-             f"-master.port={free_port()}", f"-volume.port={free_port()}", f"-filer.port={free_port()}",
+             f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}",
              "-master.volumeSizeLimitMB=1024", "-volume.max=400", "-volume.minFreeSpace=1",
              "-s3.port.lance=0", "-s3.port.iceberg=0", "-s3", f"-s3.port={port}", f"-s3.config={self.room}/s3.json"],
             WEED_MASTER_VOLUME_GROWTH_COPY_1="1",
