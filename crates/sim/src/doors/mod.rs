@@ -4,6 +4,7 @@ pub mod door;
 pub mod embedded;
 pub mod keys;
 pub mod namespace;
+pub mod port;
 pub mod rewrite;
 pub mod shims;
 pub mod sshd;

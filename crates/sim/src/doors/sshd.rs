@@ -131,6 +131,6 @@ fn choose_port(listen: SocketAddr) -> Result<SocketAddr, SimError> {
     if listen.port() != 0 {
         return Ok(listen);
     }
-    let probe = std::net::TcpListener::bind(listen).on("listen on", listen.to_string())?;
+    let probe = super::port::listen(listen).on("listen on", listen.to_string())?;
     probe.local_addr().on("listen on", listen.to_string())
 }

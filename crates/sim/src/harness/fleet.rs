@@ -1,7 +1,7 @@
 //! Fleets for tests: machines with doors of their own that can be stopped and started, replicated, promoted.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -11,6 +11,7 @@ use crate::{
     appliance::membership::Membership,
     build::fleet::{self, FleetRecipe, Kind, Manifest},
     compare::{Aspects, Comparison, compare_folders},
+    doors::port,
     error::{OnFile, SimError},
 };
 
@@ -179,8 +180,9 @@ impl Fleet {
 
     /// A port that is free on the first address; on the others it is found out by opening.
     fn free_port(&self) -> Result<u16, SimError> {
-        let probe = TcpListener::bind((self.manifest.nodes[0].address, 0)).on("listen on", "127.0.0.11")?;
-        Ok(probe.local_addr().on("listen on", "127.0.0.11")?.port())
+        let first = SocketAddr::new(self.manifest.nodes[0].address, 0);
+        let probe = port::listen(first).on("listen on", first.ip().to_string())?;
+        Ok(probe.local_addr().on("listen on", first.ip().to_string())?.port())
     }
 
     fn open_one(&mut self, index: usize, live: Option<f64>) -> Result<(), SimError> {

@@ -213,6 +213,19 @@ fn repositories(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 }
 
 #[test]
+fn a_machine_that_was_stopped_comes_back_at_the_same_place_at_once() {
+    let mut pair = served(Kind::Ha, DoorKind::Embedded);
+    let place = pair.fleet.address("ghe-primary").unwrap();
+    for _ in 0..20 {
+        pair.fleet.stop_node("ghe-primary").unwrap();
+        assert!(std::net::TcpStream::connect(place).is_err());
+        pair.fleet.start_node("ghe-primary").unwrap();
+    }
+    assert_eq!(pair.fleet.address("ghe-primary").unwrap(), place);
+    pair.says("ghe-primary", "cat /data/user/common/uuid");
+}
+
+#[test]
 fn a_replica_is_promoted_although_its_primary_is_gone_and_a_pair_is_made_anew() {
     let mut pair = served(Kind::Ha, DoorKind::Embedded);
     pair.fleet.stop_node("ghe-primary").unwrap();

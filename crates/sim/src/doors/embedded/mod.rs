@@ -12,7 +12,8 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
 };
 
 use request::Request;
@@ -23,7 +24,7 @@ use russh::{
 };
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{keys, rewrite::Rewrite, shims};
+use super::{keys, port, rewrite::Rewrite, shims};
 use crate::{
     appliance::{Place, commands, faults::Faults, membership},
     error::{OnFile, SimError},
@@ -35,6 +36,9 @@ pub struct Embedded {
     address: SocketAddr,
     runtime: Option<tokio::runtime::Runtime>,
     groups: Arc<Mutex<Vec<i32>>>,
+    accepting: tokio::task::AbortHandle,
+    /// Says so when nobody listens any more.
+    closed: Mutex<mpsc::Receiver<()>>,
 }
 
 impl Embedded {
@@ -55,8 +59,8 @@ impl Embedded {
             .enable_all()
             .build()
             .on("start", "the server's runtime")?;
-        let listener = runtime.block_on(TcpListener::bind(listen)).on("listen on", listen.to_string())?;
-        let address = listener.local_addr().on("listen on", listen.to_string())?;
+        let (listener, address) =
+            runtime.block_on(async { at(listen) }).on("listen on", listen.to_string())?;
         let groups = Arc::new(Mutex::new(Vec::new()));
         let door = Arc::new(Door {
             place: place.clone(),
@@ -64,8 +68,9 @@ impl Embedded {
             rewrite: Rewrite::new(place),
             groups: Arc::clone(&groups),
         });
-        runtime.spawn(accept(listener, door));
-        Ok(Self { address, runtime: Some(runtime), groups })
+        let (open, closed) = mpsc::channel();
+        let accepting = runtime.spawn(accept(Listening { listener, _open: open }, door)).abort_handle();
+        Ok(Self { address, runtime: Some(runtime), groups, accepting, closed: Mutex::new(closed) })
     }
 
     /// Where it listens.
@@ -77,6 +82,11 @@ impl Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
+        self.accepting.abort();
+        if let Ok(closed) = self.closed.lock() {
+            // The door may open again at once, at the same place.
+            let _ = closed.recv_timeout(Duration::from_secs(5));
+        }
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -97,8 +107,21 @@ struct Door {
     groups: Arc<Mutex<Vec<i32>>>,
 }
 
-async fn accept(listener: TcpListener, door: Arc<Door>) {
-    while let Ok((stream, _)) = listener.accept().await {
+fn at(listen: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let listener = port::listen(listen)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok((TcpListener::from_std(listener)?, address))
+}
+
+/// Dropped from top to bottom: whoever waits for the other end of the channel knows that the listener is gone.
+struct Listening {
+    listener: TcpListener,
+    _open: mpsc::Sender<()>,
+}
+
+async fn accept(open: Listening, door: Arc<Door>) {
+    while let Ok((stream, _)) = open.listener.accept().await {
         let door = Arc::clone(&door);
         tokio::spawn(async move {
             // A connection that cannot be served is closed; the client's message tells.
